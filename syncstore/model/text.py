@@ -1,0 +1,31 @@
+"""Text that came from servers, made fit for SQLite and for a terminal."""
+
+from __future__ import annotations
+
+import re
+
+REPLACEMENT = "\ufffd"
+_NOT_SQL_TEXT = re.compile("[\0\ud800-\udfff]")
+# C0, DEL and C1 steer a terminal; the rest reorders or breaks the line: the two separators, the embeddings and
+# overrides, the isolates (Unicode TR 9). Surrogates cannot be printed at all. The joiners stay: emoji and whole
+# scripts need them.
+_NOT_PRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def clean(value: object) -> str | None:
+    """Return text that every SQLite can hold: None if not a str, U+FFFD in place of NUL and lone surrogates."""
+    return _NOT_SQL_TEXT.sub(REPLACEMENT, value) if isinstance(value, str) else None
+
+
+def printable(text: str) -> str:
+    r"""Return one line for a terminal: control and reordering characters as \n, \x1b or \u202e, never raw.
+
+    For people only: a backslash of the text itself stays as it is, so this cannot be undone.
+    """
+    return _NOT_PRINTABLE.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    char = match[0]
+    return _SHORT.get(char) or (f"\\x{ord(char):02x}" if char < "\u0100" else f"\\u{ord(char):04x}")
