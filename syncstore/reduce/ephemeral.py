@@ -1,0 +1,71 @@
+"""Receipts, typing, account data: events that replace their predecessor and have no place in a timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from syncstore.model.batch import Typed
+from syncstore.model.changes import ContentRow, ReceiptRow
+
+_INT64 = range(-(2**63), 2**63)
+
+
+def content_rows(events: Iterable[Typed]) -> list[ContentRow]:
+    """Account data by type, the newest of each."""
+    return list({event.type: ContentRow(event.type, event.content, event.odd) for event in events}.values())
+
+
+def receipt_rows(events: Iterable[Typed]) -> list[ReceiptRow]:
+    """Receipts out of m.receipt: one row per user, type and thread, the newest of this response.
+
+    Source: Client-Server API, m.receipt: event_id -> receipt type -> user_id -> {ts, thread_id}.
+    """
+    rows: dict[tuple[str, str, str], ReceiptRow] = {}
+    for event in events:
+        if event.type == "m.receipt":
+            for row in _receipts(event.body):
+                known = rows.get(row[:3])
+                # One event may list two receipts of a user: the later one by the server's clock holds.
+                if known is None or (row.ts or 0) >= (known.ts or 0):
+                    rows[row[:3]] = row
+    return list(rows.values())
+
+
+def _receipts(body: dict[str, Any]) -> Iterator[ReceiptRow]:
+    for event_id, types in body.items():
+        for receipt_type, users in _items(types):
+            for user_id, receipt in _items(users):
+                ts, thread = (
+                    (receipt.get("ts"), receipt.get("thread_id")) if isinstance(receipt, dict) else (None, None)
+                )
+                yield ReceiptRow(
+                    user_id,
+                    receipt_type,
+                    thread if isinstance(thread, str) else "",
+                    event_id,
+                    ts if isinstance(ts, int) and ts in _INT64 else None,
+                )
+
+
+def _items(value: object) -> Iterable[tuple[str, Any]]:
+    return value.items() if isinstance(value, dict) else ()
+
+
+def typing_users(events: Iterable[Typed]) -> list[str] | None:
+    """Who types from now on, or None if this response does not say."""
+    users: list[str] | None = None
+    for event in events:
+        if event.type == "m.typing":
+            listed = event.body.get("user_ids")
+            users = sorted({user for user in listed if isinstance(user, str)}) if isinstance(listed, list) else []
+    return users
+
+
+def other_ephemeral(events: Iterable[Typed]) -> list[ContentRow]:
+    """Ephemeral events of kinds we do not know: the newest of each is kept."""
+    return [
+        ContentRow(f"ephemeral/{event.type}", event.content, event.odd)
+        for event in events
+        if event.type not in ("m.receipt", "m.typing")
+    ]

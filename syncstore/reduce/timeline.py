@@ -1,0 +1,24 @@
+"""Which events of a room entry shall have a place, and in which order."""
+
+from __future__ import annotations
+
+from syncstore.model.batch import RoomEntry, RoomEvent
+from syncstore.model.changes import TimelineChange
+
+
+def timeline_change(entry: RoomEntry) -> TimelineChange | None:
+    """The timeline of a join or leave entry, each event once (its first mention counts).
+
+    A joined room always gets one, also when the entry brought none: whether that leaves a hole is for the store to know
+    (promise 12). A leave entry without events that is not limited says nothing of the timeline.
+    """
+    events = list({event.event_id: event for event in reversed(entry.timeline)}.values())[::-1]
+    if entry.section == "join" or events or entry.limited:
+        return TimelineChange(events, entry.limited, entry.prev_batch)
+    return None
+
+
+def beside_timeline(entry: RoomEntry) -> list[RoomEvent]:
+    """Events of the state block that the timeline does not hold: stored without a place."""
+    placed = {event.event_id for event in entry.timeline}
+    return list({event.event_id: event for event in entry.state if event.event_id not in placed}.values())
