@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 NEWEST = 12
-# Versions that are no number. All other unknown ones (org.matrix.hydra.11 too, which became 12) go as the newest.
-_UNSTABLE = {"org.matrix.msc3757.10": 10, "org.matrix.msc3757.11": 11}
+# Every other version goes as the newest, org.matrix.hydra.11 too, which became 12.
+_NUMBERS = {str(number): number for number in range(1, NEWEST + 1)}
+_NUMBERS |= {"org.matrix.msc3757.10": 10, "org.matrix.msc3757.11": 11}
 
 _POWER_LEVELS = ("ban", "events", "events_default", "kick", "redact", "state_default", "users", "users_default")
 # type -> (first version with this list, the keys it keeps), newest first. A type that is not here keeps nothing.
@@ -57,10 +58,7 @@ def redacts_of(
         return None
     inner = content.get("redacts") if isinstance(content, Mapping) else None
     version = _number(room_version)
-    if version is None:
-        places = (inner, top_level_redacts)
-    else:
-        places = (inner,) if version >= 11 else (top_level_redacts,)
+    places = (inner, top_level_redacts) if version is None else (inner if version >= 11 else top_level_redacts,)
     return next((place for place in places if isinstance(place, str)), None)
 
 
@@ -70,14 +68,12 @@ def _number(room_version: str | None) -> int | None:
     return _NUMBERS.get(room_version)
 
 
-_NUMBERS = {str(number): number for number in range(1, NEWEST + 1)} | _UNSTABLE
-
-
 def _kept_keys(version: int, type: str) -> tuple[str, ...]:
     return next((keys for first, keys in _KEPT.get(type, ()) if version >= first), ())
 
 
 def _signed_part(third_party_invite: object) -> dict[str, Any]:
-    if not isinstance(third_party_invite, Mapping) or "signed" not in third_party_invite:
+    if not isinstance(third_party_invite, Mapping):
         return {}
-    return {"third_party_invite": {"signed": third_party_invite["signed"]}}
+    # An object without `signed` stays as {}: the key itself is not redacted, and servers do the same.
+    return {"third_party_invite": {key: third_party_invite[key] for key in ("signed",) if key in third_party_invite}}

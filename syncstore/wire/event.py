@@ -150,8 +150,6 @@ def _lift(
     if type(relation) is dict:
         rel_type = _clean(relation.get("rel_type"))
         relates_to = _clean(relation.get("event_id"))
-    if redacts is None and type_ == "m.room.redaction":
-        redacts = _clean(body.get("redacts"))
     transaction_id = replaces = redacted_because = None
     if unsigned is not None and unsigned != "null":
         notes, _ = decode_object(unsigned)

@@ -25,6 +25,8 @@ class Stage:
         self.unpruned: set[tuple[str, Key]] = set()
         self.forked: set[str] = set()
         self.forgotten: set[str] = set()
+        self.inside: set[str] = set()  # rooms that alice was joined to at some time
+        self._declined: set[str] = set()
         self._seen: dict[str, dict[Key, Event]] = {}
 
     def room(self, *guests: User, version: str | None = None, **options: object) -> str:
@@ -35,6 +37,8 @@ class Stage:
         self.chapter.append(room)
         for guest in guests:
             guest.join(room)
+        if self.alice in guests:
+            self.inside.add(room)
         return room
 
     def talk(self, room: str, count: int, who: User | None = None) -> list[str]:
@@ -48,17 +52,38 @@ class Stage:
         return "leave" if event is None else str(event["content"]["membership"])
 
     def state(self, room: str) -> dict[Key, Event] | None:
-        """Return the room's state as alice may see it now, or could when she last asked; None if never.
+        """Return the room's state as alice's store should have it; None if she never was inside.
 
-        After she left it is the state as of her leaving. While she is banned the server refuses her, and
-        bob's view stands in: nothing may happen in a room after a ban before the next look.
+        That is the server's state as she may see it: after she left, as of her leaving. While she is banned
+        the server refuses her and bob's view stands in, so nothing else may happen in that room meanwhile.
         """
+        own, membership = ("m.room.member", self.alice.user_id), self.membership(room)
+        if membership == "join":
+            self.inside.add(room)
+            self._declined.discard(room)
+        if room not in self.inside:
+            return None
+        if room in self._declined:
+            if membership in ("leave", "ban"):  # an invite belongs to the invite pile
+                self._seen[room][own] = _by_key(self.bob.state(room))[own]
+        else:
+            self._look(room, membership)
+        return self._seen[room]
+
+    def decline(self, room: str) -> None:
+        """Let alice reject an invite to a room that she was in before.
+
+        Her view of the room moves on to this new leave, but a sync sends her nothing of what had changed.
+        """
+        self.alice.leave(room)
+        self._declined.add(room)
+
+    def _look(self, room: str, membership: str) -> None:
         try:
             self._seen[room] = _by_key(self.alice.state(room))
-        except Refused:
-            if self.membership(room) == "ban" and room in self._seen:
+        except Refused:  # invited or knocking: what she saw last still holds
+            if membership == "ban":
                 self._seen[room] = _by_key(self.bob.state(room))
-        return self._seen.get(room)
 
     def history(self, room: str) -> list[str]:
         """Return the ids of all events that alice can reach with /messages, oldest first."""

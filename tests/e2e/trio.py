@@ -128,7 +128,9 @@ def _compare(
 ) -> Iterator[str]:
     if client.membership(room) != membership:
         yield f"membership is {client.membership(room)}, server says {membership}"
-    pile, server = client.pile(room), state or {}
+    if state is None:
+        return
+    pile, server = client.pile(room), state
     for key in sorted(pile.keys() | server.keys()):
         if (room, key) in stage.excused and not client.after:
             continue

@@ -1,0 +1,67 @@
+"""Runs the migrations of one store file. Read by Alembic, started by syncstore.store.upgrade.
+
+foreign_keys stay off while tables are rebuilt (with them on, dropping a table empties those that point to it), the
+views are dropped first and made again last (SQLite refuses to rebuild a table under a view), and everything is one transaction
+that ends with foreign_key_check.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.pool import StaticPool
+
+from alembic import context
+from alembic.script import ScriptDirectory
+from syncstore.errors import CorruptStoreError
+from syncstore.store.schema import APPLICATION_ID, metadata
+from syncstore.store.views import CREATE_VIEWS, DROP_VIEWS
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    raw = sqlite3.connect(path, isolation_level=None, timeout=30)
+    raw.execute("PRAGMA foreign_keys = OFF")
+    raw.execute("PRAGMA secure_delete = ON")
+    return raw
+
+
+def _stamp(connection: Connection) -> None:
+    """The header's format number: how many migrations stand behind this file."""
+    scripts = ScriptDirectory.from_config(context.config)
+    number = len(list(scripts.walk_revisions()))
+    connection.exec_driver_sql("PRAGMA application_id = %d" % APPLICATION_ID)
+    connection.exec_driver_sql("PRAGMA user_version = %d" % number)
+    connection.exec_driver_sql("UPDATE own_account SET format = ?", (number,))
+
+
+def _check(connection: Connection, path: Path) -> None:
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    if broken:
+        raise CorruptStoreError(
+            f"{path} was not upgraded: {len(broken)} rows of {broken[0][0]} and others point nowhere"
+        )
+
+
+def run() -> None:
+    path: Path = context.config.attributes["store"]
+    engine = create_engine("sqlite://", creator=lambda: _connect(path), poolclass=StaticPool)
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            for statement in DROP_VIEWS:
+                connection.exec_driver_sql(statement)
+            # transactional_ddl: Alembic must not commit between two migrations.
+            context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
+            context.run_migrations()
+            for statement in CREATE_VIEWS:
+                connection.exec_driver_sql(statement)
+            _stamp(connection)
+            _check(connection, path)
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+run()

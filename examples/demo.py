@@ -1,0 +1,120 @@
+"""See syncstore at work: a real homeserver, some people, one account replicated into one SQLite file.
+
+    python -m examples.demo
+
+Starts Synapse on loopback with a new database under .run/, plays a small story, and runs the `syncstore`
+command the way anybody would. What it started it stops, also on Ctrl-C. The store stays in .run/ to be looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from examples.lab import LabError, Refused, Synapse, User, login, register
+
+ROOT = Path(__file__).parents[1]
+RUN = ROOT / ".run"
+STORE = RUN / "alice.db"
+VENV = Path(os.environ.get("SYNCSTORE_SYNAPSE_VENV", ROOT / ".venv-synapse"))
+
+# Every command line that the demo runs; {server} and {record} are filled in, {plans} and {party} are room ids.
+SYNC = "sync --once --homeserver {server} --record {record}"
+SHOWS = [
+    ("The rooms of the account", "rooms"),
+    ("The state of “Plans”", "state {plans}"),
+    ("Its timeline, with the gap where it belongs", "timeline {plans}"),
+    ("All gaps", "gaps"),
+    ("“Party” was left and is now an invite: the archived state …", "state {party}"),
+    ("… and the invite beside it", "invites"),
+    ("Filling the gap of “Plans”", "backfill {plans} --homeserver {server}"),
+    ("Plain SQL: who says most", "sql {query}"),
+]
+QUERY = "select sender, count(*) as messages, max(sent_at) as last from messages group by sender order by 2 desc"
+
+
+def main() -> int:
+    """Play the story and return the exit code."""
+    shutil.rmtree(RUN, ignore_errors=True)
+    try:
+        print("Starting a homeserver …", flush=True)
+        with Synapse(RUN / "synapse", venv=VENV) as synapse:
+            _play(synapse.base_url)
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+    except (LabError, Refused) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as error:
+        print(f"demo: syncstore ended with exit {error.returncode}", file=sys.stderr)
+        return 1
+    print(f"\nThe store is {STORE.relative_to(ROOT)}: try sqlite3 {STORE.relative_to(ROOT)}")
+    return 0
+
+
+def _play(server: str) -> None:
+    alice, bob, carol = (register(server, name) for name in ("alice", "bob", "carol"))
+    phone = login(server, "alice", "SYNCSTORE")  # the device whose view is replicated
+    words = {"server": server, "record": str(RUN / "record"), "query": QUERY}
+    _before(words, alice, bob, carol)
+    _heading("The first sync")
+    _syncstore(SYNC, words, phone)
+    _meanwhile(words, alice, bob, carol)
+    _heading("The second sync, after forty messages and an invite: limited")
+    _syncstore(SYNC, words, phone)
+    for title, command in SHOWS:
+        _heading(title)
+        _syncstore(command, words, phone)
+
+
+def _before(words: dict[str, str], alice: User, bob: User, carol: User) -> None:
+    plans = bob.create_room(name="Plans", topic="Where we go in summer", invite=[alice.user_id, carol.user_id])
+    direct = carol.create_room(is_direct=True, preset="trusted_private_chat", invite=[alice.user_id])
+    square = bob.create_room(name="Market square", preset="public_chat", room_alias_name="square")
+    party = carol.create_room(name="Party", topic="Saturday at eight", invite=[alice.user_id])
+    for room in (plans, direct, square, party):
+        alice.join(room)
+    carol.join(plans)
+    carol.send(direct, "Hi Alice, do you have a minute?")
+    alice.send(direct, "Always.")
+    bob.send(square, "Fresh bread!")
+    words["slip"] = bob.send(plans, "The door code is 4711")
+    alice.send(plans, "The sea, of course")
+    alice.leave(party)
+    words.update(plans=plans, party=party)
+
+
+def _meanwhile(words: dict[str, str], alice: User, bob: User, carol: User) -> None:
+    plans, party = words["plans"], words["party"]
+    bob.redact(plans, words["slip"])
+    bob.send_state(plans, "m.room.topic", {"topic": "The mountains, this time"})
+    for number in range(20):
+        bob.send(plans, f"Argument {number + 1} for the mountains")
+        carol.send(plans, f"Argument {number + 1} for the sea")
+    last = carol.send(plans, "Alice, say something!")
+    bob.read(plans, last)
+    carol.send_state(party, "m.room.topic", {"topic": "Sunday at noon"})
+    carol.invite(party, alice.user_id)
+    surprise = carol.create_room(name="Surprise", invite=[alice.user_id])
+    carol.send(surprise, "Nobody tells Bob")
+
+
+def _syncstore(command: str, words: dict[str, str], user: User) -> None:
+    """Run one command as alice: the store and the token come from the environment."""
+    arguments = [part.format_map(words) for part in command.split()]
+    print("$ syncstore " + shlex.join(arguments), flush=True)
+    env = {**os.environ, "SYNCSTORE_DB": str(STORE), "SYNCSTORE_ACCESS_TOKEN": user.access_token}
+    subprocess.run([sys.executable, "-m", "syncstore", *arguments], check=True, env=env, cwd=ROOT)
+
+
+def _heading(title: str) -> None:
+    print(f"\n── {title}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

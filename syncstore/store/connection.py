@@ -1,0 +1,142 @@
+"""Connections: one writer, many readers, and what each is told about the file. Each setting has its reason."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from syncstore.errors import StoreError
+from syncstore.store.failures import failures
+
+BUSY_SECONDS = 30.0
+_WRITER_CACHE_KIB = 64 * 1024
+
+
+def _common(raw: sqlite3.Connection) -> None:
+    # A store of others' words must not run code: no functions or virtual tables from the schema.
+    raw.execute("PRAGMA trusted_schema = OFF")
+    # Sorted rows never reach a temporary file, where secure_delete does not reach.
+    raw.execute("PRAGMA temp_store = MEMORY")
+
+
+def _reading(raw: sqlite3.Connection) -> None:
+    _common(raw)
+    # A reader that writes is a defect of ours: let SQLite refuse it.
+    raw.execute("PRAGMA query_only = ON")
+
+
+def _writing(raw: sqlite3.Connection) -> None:
+    _common(raw)
+    # Readers and the writer never wait for each other.
+    raw.execute("PRAGMA journal_mode = WAL")
+    # Rows that point nowhere are refused when they are written, not found later.
+    raw.execute("PRAGMA foreign_keys = ON")
+    # Redacted bytes are overwritten in the file, not only unlinked (promise 16).
+    raw.execute("PRAGMA secure_delete = ON")
+    # On macOS only this reaches the platter (promise 4).
+    if sys.platform == "darwin":
+        raw.execute("PRAGMA fullfsync = ON")
+    # A first sync touches every index: keep their pages.
+    raw.execute("PRAGMA cache_size = -%d" % _WRITER_CACHE_KIB)
+    # The WAL of a large first sync is given back at the next checkpoint.
+    raw.execute("PRAGMA journal_size_limit = 16777216")
+
+
+class Connections:
+    """All connections to one file. `read` and `write` yield a cursor inside a transaction.
+
+    Readers see one committed state for as long as their block lasts. Only one thread of this process writes at a time;
+    other processes are waited for up to BUSY_SECONDS.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False, immutable: bool = False) -> None:
+        self.path = path
+        self.read_only = read_only
+        self._lock = threading.RLock()
+        self._synchronous: str | None = None
+        mode = "immutable=1&mode=ro" if immutable else "mode=ro" if read_only else "mode=rw"
+        self._readers = self._engine(mode, _reading, readers=True)
+        self._writer = None if read_only else self._engine(mode, _writing, readers=False)
+
+    def _engine(self, mode: str, settings: Callable[[sqlite3.Connection], None], *, readers: bool) -> Engine:
+        uri = f"file:{quote(str(self.path))}?{mode}"
+
+        def connect() -> sqlite3.Connection:
+            # isolation_level None: the transaction is begun by us, in the way that the block needs.
+            raw = sqlite3.connect(
+                uri,
+                uri=True,
+                isolation_level=None,
+                timeout=BUSY_SECONDS,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+            settings(raw)
+            return raw
+
+        if readers:
+            engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1)
+        else:
+            engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
+        begin = "BEGIN" if readers else "BEGIN IMMEDIATE"
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+        return engine
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Cursor]:
+        """One consistent state of the file, whatever is written meanwhile."""
+        with failures(self.path), self._readers.begin() as connection:
+            yield _cursor(connection.connection.driver_connection)
+
+    @contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[sqlite3.Cursor]:
+        """One transaction: all of it, or nothing. `durable`: on the disk when the block ends, not only in the WAL."""
+        if self._writer is None:
+            raise StoreError(f"{self.path} was opened for reading only")
+        with self._lock, failures(self.path), self._writer.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)
+            # Before BEGIN: inside a transaction SQLite ignores it.
+            self._set_synchronous(raw, "FULL" if durable else "NORMAL")
+            with connection.begin():
+                yield raw.cursor()
+
+    def checkpoint(self) -> bool:
+        """Empty the WAL into the file; False if a reader is in the way, which is no failure."""
+        if self._writer is None:
+            return False
+        with self._lock, failures(self.path), self._writer.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)
+            raw.execute("PRAGMA busy_timeout = 0")
+            try:
+                busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.OperationalError:
+                return False
+            finally:
+                raw.execute("PRAGMA busy_timeout = %d" % int(BUSY_SECONDS * 1000))
+            return not busy
+
+    def close(self) -> None:
+        """Close every connection; the last one to the file removes its WAL."""
+        self._readers.dispose()
+        if self._writer is not None:
+            self._writer.dispose()
+
+    def _set_synchronous(self, raw: sqlite3.Connection, level: str) -> None:
+        if self._synchronous != level:
+            raw.execute("PRAGMA synchronous = " + level)
+            self._synchronous = level
+
+
+def _cursor(raw: object) -> sqlite3.Cursor:
+    assert isinstance(raw, sqlite3.Connection)
+    return raw.cursor()

@@ -1,0 +1,130 @@
+"""The documented views: the stable face of the file, for any SQLite from 3.38 on, without any function of ours.
+
+Columns and their order are fixed (docs/schema.md; a test pins them). JSON is looked into only where `odd` is 0 and the
+value is
+text: one row with a lone surrogate would otherwise make a whole query fail.
+"""
+
+from __future__ import annotations
+
+_EVENT_COLUMNS = """
+    r.room_id, e.event_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.content, e.unsigned, e.extra,
+    coalesce(e.redacts, CASE WHEN e.type = 'm.room.redaction' AND e.odd = 0
+        AND json_type(e.content, '$.redacts') = 'text' THEN e.content ->> '$.redacts' END) AS redacts,
+    e.redacted_by, e.rel_type, e.relates_to, e.transaction_id, e.source, e.segment, e.position, e.batch
+"""
+
+_STATE_COLUMNS = """
+    r.room_id, r.membership AS room_membership, s.type, s.state_key, e.event_id, e.sender, e.origin_server_ts,
+    e.content, s.batch
+"""
+
+VIEWS: dict[str, str] = {
+    "account": """
+        SELECT a.user_id, a.device_id, a.homeserver, s.token AS next_batch, a.format,
+            strftime('%Y-%m-%dT%H:%M:%fZ', a.created_at / 1000.0, 'unixepoch') AS created_at,
+            strftime('%Y-%m-%dT%H:%M:%fZ', s.updated_at / 1000.0, 'unixepoch') AS last_sync_at
+        FROM own_account a LEFT JOIN stream s ON s.name = 'sync'
+    """,
+    "batches": """
+        SELECT id AS batch, since, next_batch, initial, full_state,
+            strftime('%Y-%m-%dT%H:%M:%fZ', received_at / 1000.0, 'unixepoch') AS received_at,
+            fetch_ms, apply_ms, body_bytes, event_count, known_count, quarantined_count, form
+        FROM batch WHERE kind = 'sync'
+    """,
+    "rooms": """
+        SELECT r.room_id, r.membership, r.display_name, r.name, r.topic, r.avatar_url, r.canonical_alias, r.room_type,
+            r.room_version, r.encryption, r.inviter,
+            (EXISTS (SELECT 1 FROM direct_room d WHERE d.room_id = r.room_id)
+                OR (r.membership = 'invite' AND r.invited_directly)) AS is_direct,
+            coalesce(r.summary_joined, r.pile_joined) AS joined_member_count,
+            coalesce(r.summary_invited, r.pile_invited) AS invited_member_count,
+            r.members_synced, r.notification_count, r.highlight_count, r.recency_ts,
+            (SELECT e.event_id FROM event e WHERE e.room = r.id AND e.segment IS NOT NULL
+                ORDER BY e.segment DESC, e.position DESC LIMIT 1) AS latest_event_id,
+            (SELECT count(*) FROM gap g WHERE g.room = r.id AND g.status <> 'closed') AS gap_count,
+            r.batch
+        FROM room r
+    """,
+    "state": "SELECT"
+    + _STATE_COLUMNS
+    + "FROM room_state s JOIN room r ON r.id = s.room JOIN event e ON e.id = s.event",
+    "current_state": "SELECT"
+    + _STATE_COLUMNS
+    + "FROM room_state s JOIN room r ON r.id = s.room JOIN event e ON e.id = s.event WHERE r.membership = 'join'",
+    "archived_state": "SELECT"
+    + _STATE_COLUMNS
+    + "FROM room_state s JOIN room r ON r.id = s.room JOIN event e ON e.id = s.event WHERE r.membership <> 'join'",
+    "invite_state": """
+        SELECT r.room_id, s.type, s.state_key, s.sender, s.content, s.batch
+        FROM stripped_state s JOIN room r ON r.id = s.room WHERE s.pile = 'invite'
+    """,
+    "knock_state": """
+        SELECT r.room_id, s.type, s.state_key, s.sender, s.content, s.batch
+        FROM stripped_state s JOIN room r ON r.id = s.room WHERE s.pile = 'knock'
+    """,
+    "state_history": """
+        SELECT r.room_id, h.type, h.state_key, e.event_id, e.sender, e.origin_server_ts, e.content, h.batch,
+            h.until_batch, h.until_segment, h.until_position, h.until_event_id
+        FROM replaced_state h JOIN room r ON r.id = h.room JOIN event e ON e.id = h.event
+    """,
+    "members": """
+        SELECT r.room_id, s.state_key AS user_id, s.membership,
+            CASE WHEN e.odd = 0 AND json_type(e.content, '$.displayname') = 'text'
+                THEN e.content ->> '$.displayname' END AS display_name,
+            CASE WHEN e.odd = 0 AND json_type(e.content, '$.avatar_url') = 'text'
+                THEN e.content ->> '$.avatar_url' END AS avatar_url,
+            e.event_id, s.batch
+        FROM room_state s JOIN room r ON r.id = s.room JOIN event e ON e.id = s.event
+        WHERE s.type = 'm.room.member'
+    """,
+    "events": "SELECT" + _EVENT_COLUMNS + "FROM event e JOIN room r ON r.id = e.room",
+    "timeline": "SELECT" + _EVENT_COLUMNS + "FROM event e JOIN room r ON r.id = e.room WHERE e.segment IS NOT NULL",
+    "messages": """
+        SELECT r.room_id, e.event_id, e.sender, e.origin_server_ts,
+            strftime('%Y-%m-%dT%H:%M:%fZ', e.origin_server_ts / 1000.0, 'unixepoch') AS sent_at,
+            CASE WHEN e.odd = 0 AND json_type(e.content, '$.msgtype') = 'text'
+                THEN e.content ->> '$.msgtype' END AS msgtype,
+            CASE WHEN e.odd = 0 AND json_type(e.content, '$.body') = 'text'
+                THEN e.content ->> '$.body' END AS body,
+            CASE WHEN e.odd = 0 AND json_type(e.content, '$."m.relates_to"."m.in_reply_to".event_id') = 'text'
+                THEN e.content ->> '$."m.relates_to"."m.in_reply_to".event_id' END AS in_reply_to,
+            e.segment, e.position, e.batch
+        FROM event e JOIN room r ON r.id = e.room
+        WHERE e.type = 'm.room.message' AND e.state_key IS NULL AND e.redacted_by IS NULL AND e.segment IS NOT NULL
+    """,
+    "gaps": """
+        SELECT g.id, r.room_id, g.kind, g.segment, g.prev_batch, g.since,
+            (SELECT e.event_id FROM event e WHERE e.room = g.room AND e.segment < g.segment
+                ORDER BY e.segment DESC, e.position DESC LIMIT 1) AS newest_before,
+            (SELECT e.event_id FROM event e WHERE e.room = g.room AND e.segment >= g.segment
+                ORDER BY e.segment, e.position LIMIT 1) AS oldest_after,
+            g.status, g.reason, g.attempts, g.opened_by
+        FROM gap g JOIN room r ON r.id = g.room WHERE g.status <> 'closed'
+    """,
+    "account_data": """
+        SELECT r.room_id, a.type, a.content, a.batch
+        FROM account_datum a LEFT JOIN room r ON r.id = a.room
+    """,
+    "receipts": """
+        SELECT r.room_id, c.user_id, c.receipt_type, nullif(c.thread_id, '') AS thread_id, c.event_id, c.ts, c.batch
+        FROM receipt c JOIN room r ON r.id = c.room
+    """,
+    "thread_unread": """
+        SELECT r.room_id, t.thread_id, t.notification_count, t.highlight_count
+        FROM thread_count t JOIN room r ON r.id = t.room
+    """,
+    "typing": "SELECT r.room_id, t.user_id, t.batch FROM typist t JOIN room r ON r.id = t.room",
+    "presence": "SELECT user_id, presence, last_active_ts, status_msg, batch FROM user_presence",
+    "to_device": "SELECT id, sender, type, content, batch FROM to_device_message",
+    "quarantine": """
+        SELECT id, batch, room_id, section, event_id, reason_code, reason, raw FROM quarantined
+    """,
+    "device_lists": "SELECT user_id, change, batch FROM device_list",
+    "suspects": """
+        SELECT room_id, suspect AS reason, suspect_batch AS batch FROM room WHERE suspect IS NOT NULL
+    """,
+}
+
+CREATE_VIEWS = tuple("CREATE VIEW " + name + " AS " + " ".join(sql.split()) for name, sql in VIEWS.items())
+DROP_VIEWS = tuple("DROP VIEW IF EXISTS " + name for name in VIEWS)
