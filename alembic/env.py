@@ -1,8 +1,8 @@
 """Runs the migrations of one store file. Read by Alembic, started by syncstore.store.upgrade.
 
 foreign_keys stay off while tables are rebuilt (with them on, dropping a table empties those that point to it), the
-views are dropped first and made again last (SQLite refuses to rebuild a table under a view), and everything is one transaction
-that ends with foreign_key_check.
+views are dropped first and made again last (SQLite refuses to rebuild a table under a view), and everything is one
+transaction that ends with foreign_key_check.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import StaticPool
 
 from alembic import context
-from alembic.script import ScriptDirectory
 from syncstore.errors import CorruptStoreError
 from syncstore.store.schema import APPLICATION_ID, metadata
 from syncstore.store.views import CREATE_VIEWS, DROP_VIEWS
@@ -31,8 +31,8 @@ def _stamp(connection: Connection) -> None:
     """The header's format number: how many migrations stand behind this file."""
     scripts = ScriptDirectory.from_config(context.config)
     number = len(list(scripts.walk_revisions()))
-    connection.exec_driver_sql("PRAGMA application_id = %d" % APPLICATION_ID)
-    connection.exec_driver_sql("PRAGMA user_version = %d" % number)
+    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID:d}")
+    connection.exec_driver_sql(f"PRAGMA user_version = {number:d}")
     connection.exec_driver_sql("UPDATE own_account SET format = ?", (number,))
 
 

@@ -85,19 +85,19 @@ def _before(words: dict[str, str], alice: User, bob: User, carol: User) -> None:
     bob.send(square, "Fresh bread!")
     words["slip"] = bob.send(plans, "The door code is 4711")
     alice.send(plans, "The sea, of course")
-    alice.leave(party)
     words.update(plans=plans, party=party)
 
 
 def _meanwhile(words: dict[str, str], alice: User, bob: User, carol: User) -> None:
     plans, party = words["plans"], words["party"]
-    bob.redact(plans, words["slip"])
     bob.send_state(plans, "m.room.topic", {"topic": "The mountains, this time"})
     for number in range(20):
         bob.send(plans, f"Argument {number + 1} for the mountains")
         carol.send(plans, f"Argument {number + 1} for the sea")
     last = carol.send(plans, "Alice, say something!")
     bob.read(plans, last)
+    bob.redact(plans, words["slip"])
+    alice.leave(party)
     carol.send_state(party, "m.room.topic", {"topic": "Sunday at noon"})
     carol.invite(party, alice.user_id)
     surprise = carol.create_room(name="Surprise", invite=[alice.user_id])

@@ -42,9 +42,7 @@ def install(venv: Path) -> Path:
 
 
 def _run(command: list[str], env: dict[str, str] | None = None, cwd: Path | None = None) -> None:
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, cwd=cwd
-    )
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, cwd=cwd)
     if done.returncode:
         raise LabError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout[-2000:]}")
 
@@ -72,7 +70,7 @@ class Synapse:
         # Python looks for modules in the working directory first, so that must not be ours.
         _run([*command, "--generate-keys"], env, self.directory)
         with self._log.open("ab") as log:
-            # A session of its own: Ctrl-C in the terminal must reach us only, and we stop the server.
+            # A process group of its own: Ctrl-C in the terminal must reach us only, and we stop the server.
             self._process = subprocess.Popen(
                 command,
                 stdout=log,

@@ -82,6 +82,7 @@ class RoomEntry:
     section: Section
     state: list[RoomEvent] = field(default_factory=list)
     state_as_of: StateAsOf = "start"
+    has_timeline: bool = False
     timeline: list[RoomEvent] = field(default_factory=list)
     limited: bool = False
     prev_batch: str | None = None

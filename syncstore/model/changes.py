@@ -84,6 +84,7 @@ class TimelineChange:
     events: list[RoomEvent]
     limited: bool
     prev_batch: str | None
+    told: bool  # whether the entry had a timeline at all
 
 
 @dataclass(slots=True)

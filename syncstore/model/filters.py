@@ -163,4 +163,6 @@ def _first_fault(error: ValidationError) -> str:
     path = printable(".".join(map(str, fault["loc"])))
     if fault["type"] == "extra_forbidden":
         return f"filter key {path} is refused: it is not known to the spec, nobody can say what it leaves out"
+    if fault["type"] == "model_type":
+        return f"filter key {path} should be an object"
     return f"filter key {path} {fault['msg'].removeprefix('Input ')}"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from syncstore.model.batch import RoomEntry
 from syncstore.model.changes import ContentRow, RoomChanges
 from syncstore.reduce import state
 from syncstore.reduce.ephemeral import content_rows, other_ephemeral, receipt_rows, typing_users
 from syncstore.reduce.stripped import own_invite, stripped_rows
-from syncstore.reduce.timeline import beside_timeline, timeline_change
+from syncstore.reduce.timeline import beside_timeline, once, timeline_change
 
 
 def reduce_room(entry: RoomEntry, user_id: str) -> RoomChanges:
     """The changes of one room in one section."""
+    entry = replace(entry, timeline=once(entry.timeline))
     changes = RoomChanges(entry.room_id, entry.section, entry.section, bad=list(entry.bad))
     if entry.section in ("join", "leave"):
         changes.timeline = timeline_change(entry)

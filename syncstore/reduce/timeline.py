@@ -7,15 +7,19 @@ from syncstore.model.changes import TimelineChange
 
 
 def timeline_change(entry: RoomEntry) -> TimelineChange | None:
-    """The timeline of a join or leave entry, each event once (its first mention counts).
+    """The timeline of a join or leave entry.
 
     A joined room always gets one, also when the entry brought none: whether that leaves a hole is for the store to know
     (promise 12). A leave entry without events that is not limited says nothing of the timeline.
     """
-    events = list({event.event_id: event for event in reversed(entry.timeline)}.values())[::-1]
-    if entry.section == "join" or events or entry.limited:
-        return TimelineChange(events, entry.limited, entry.prev_batch)
+    if entry.section == "join" or entry.timeline or entry.limited:
+        return TimelineChange(entry.timeline, entry.limited, entry.prev_batch, entry.has_timeline)
     return None
+
+
+def once(events: list[RoomEvent]) -> list[RoomEvent]:
+    """Each event once: its first mention counts, for an event has at most one place."""
+    return list({event.event_id: event for event in reversed(events)}.values())[::-1]
 
 
 def beside_timeline(entry: RoomEntry) -> list[RoomEvent]:

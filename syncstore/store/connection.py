@@ -45,7 +45,7 @@ def _writing(raw: sqlite3.Connection) -> None:
     if sys.platform == "darwin":
         raw.execute("PRAGMA fullfsync = ON")
     # A first sync touches every index: keep their pages.
-    raw.execute("PRAGMA cache_size = -%d" % _WRITER_CACHE_KIB)
+    raw.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
     # The WAL of a large first sync is given back at the next checkpoint.
     raw.execute("PRAGMA journal_size_limit = 16777216")
 
@@ -122,7 +122,7 @@ class Connections:
             except sqlite3.OperationalError:
                 return False
             finally:
-                raw.execute("PRAGMA busy_timeout = %d" % int(BUSY_SECONDS * 1000))
+                raw.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
             return not busy
 
     def close(self) -> None:

@@ -82,8 +82,8 @@ def _create(connections: Connections, user_id: str | None, device_id: str | None
             "INSERT INTO own_account (id, user_id, device_id, format, created_at) VALUES (1, ?, ?, ?, ?)",
             (user_id, device_id, FORMAT, int(time.time() * 1000)),
         )
-        cursor.execute("PRAGMA application_id = %d" % APPLICATION_ID)
-        cursor.execute("PRAGMA user_version = %d" % FORMAT)
+        cursor.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
+        cursor.execute(f"PRAGMA user_version = {FORMAT:d}")
 
 
 def _check_account(cursor: sqlite3.Cursor, path: Path, user_id: str | None, device_id: str | None) -> None:

@@ -355,6 +355,16 @@ waiting_redaction = Table(
     sqlite_with_rowid=False,
 )
 
+bundled_copy = Table(
+    "bundled_copy",
+    metadata,
+    _room(primary_key=True),
+    Column("event_id", Text, primary_key=True),  # an event that stands whole in another's unsigned
+    Column("event", Integer, ForeignKey("event.id"), primary_key=True),  # that other one
+    sqlite_with_rowid=False,
+)
+Index("bundled_copy_by_event", bundled_copy.c.event)
+
 touched = Table(
     "touched",
     metadata,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
 from alembic.config import Config
 
+from alembic import command
 from syncstore.store.failures import failures
 
 _PACKAGED = Path(__file__).parents[1] / "_migrations"  # in a wheel

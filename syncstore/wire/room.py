@@ -91,6 +91,7 @@ def _part(
 
 
 def _timeline(entry: RoomEntry, source: Source, raw: msgspec.Raw, event_map: dict[str, msgspec.Raw] | None) -> None:
+    entry.has_timeline = True
     keys = split_object(raw)
     # The token and the flag first: a timeline whose events are unreadable is still a hole that must be seen.
     entry.limited = _plain(entry, source, keys, "limited", _BOOL) or False

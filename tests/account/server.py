@@ -1,6 +1,6 @@
 """The model account: rooms as lists of events in order of arrival, everything else with the moment it last changed.
 
-`clock` counts what happened, so a token is a moment. An operation that the account's standing in the room does not allow
+`clock` counts what happened, so a token is a moment. An operation that somebody's standing in the room does not allow
 does nothing and returns False. Syncing is in answer.py, paging in pages.py.
 """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from examples.lab import Event, User, login
+from examples.lab import Event, login
 from syncstore import SyncStore
 
 from .stage import Key, Stage
@@ -123,9 +123,7 @@ class Trio:
         return found
 
 
-def _compare(
-    client: Client, stage: Stage, room: str, membership: str, state: dict[Key, Event] | None
-) -> Iterator[str]:
+def _compare(client: Client, stage: Stage, room: str, membership: str, state: dict[Key, Event] | None) -> Iterator[str]:
     if client.membership(room) != membership:
         yield f"membership is {client.membership(room)}, server says {membership}"
     if state is None:
@@ -163,6 +161,3 @@ def uncovered(client: Client, stage: Stage, room: str) -> list[str]:
     if missing:
         lines.append(f"{client.name} {room}: the newest {len(missing)} events are missing")
     return lines
-
-
-__all__ = ["Client", "Trio", "User", "uncovered"]

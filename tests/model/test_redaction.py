@@ -43,7 +43,7 @@ json_value = st.recursive(
     max_leaves=8,
 )
 contents = st.dictionaries(
-    st.sampled_from(sorted(EVERY_KEY) + ["third_party_invite", "signed"]) | st.text(max_size=8), json_value
+    st.sampled_from([*sorted(EVERY_KEY), "third_party_invite", "signed"]) | st.text(max_size=8), json_value
 )
 
 

@@ -52,12 +52,8 @@ def invite_beside_archived_state(stage: Stage, trio: Trio) -> Iterator[str]:
     stage.bob.invite(room, stage.alice.user_id)
     yield "invited again: the archived state keeps the first name, the invite has the second"
     for client in trio:
-        archived = client.rows(
-            "select content from archived_state where room_id = ? and type = 'm.room.name'", room
-        )
-        invited = client.rows(
-            "select content from invite_state where room_id = ? and type = 'm.room.name'", room
-        )
+        archived = client.rows("select content from archived_state where room_id = ? and type = 'm.room.name'", room)
+        invited = client.rows("select content from invite_state where room_id = ? and type = 'm.room.name'", room)
         assert ("first name" in str(archived), "second name" in str(invited)) == (True, True), client.name
     stage.decline(room)
     yield "rejected"

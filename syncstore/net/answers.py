@@ -1,0 +1,59 @@
+"""What a homeserver answered: whole bodies for the wire wing, and the few short answers that are read here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from syncstore.errors import ServerError, UnreachableError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole body as it came, decompressed, and the request it answers.
+
+    ms: from sending the last attempt to the end of the body. path: below the base URL. query: as sent, but never the token.
+    """
+
+    body: bytes | bytearray = field(repr=False)
+    status: int
+    ms: int
+    path: str
+    query: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A new login. The token is left out of the repr."""
+
+    user_id: str
+    device_id: str
+    access_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WhoAmI:
+    """Whose token this is; appservices have no device."""
+
+    user_id: str
+    device_id: str | None
+
+
+def decode(answer: Answer) -> Any:
+    """Return the JSON value of an answer; UnreachableError if it is none."""
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):
+        raise UnreachableError(f"{answer.path}: the answer is no JSON") from None
+
+
+def pick(answer: Answer, key: str, kind: type[T]) -> T:
+    """Return one key of an answer that must be an object; ServerError if it is missing or not of that type."""
+    found = decode(answer)
+    value = found.get(key) if isinstance(found, dict) else None
+    if not isinstance(value, kind):
+        raise ServerError(f"{answer.path}: the answer lacks {key!r} ({kind.__name__})", status=answer.status)
+    return value

@@ -1,0 +1,66 @@
+"""The access token on its way into a request, and kept out of everything else."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Literal
+from urllib.parse import quote, quote_plus
+
+from requests import PreparedRequest
+from requests.auth import AuthBase
+
+from syncstore.errors import RemoteError
+
+Auth = Literal["header", "query"]
+TokenSource = str | Callable[[], str] | None
+
+_IN_QUERY = re.compile(r"access_token=[^&\s\"']*")
+_SCRUBBED = "***"
+
+
+def current_token(source: TokenSource) -> str | None:
+    """Return the token for one request; RemoteError for text that cannot be sent as a token."""
+    token = source() if callable(source) else source
+    # Not told by http.client: its error text holds the whole header.
+    if token is not None and not re.fullmatch("[!-~]+", token):
+        raise RemoteError("the access token is empty or has a character that cannot be sent (space, line end, non-ASCII)")
+    return token
+
+
+def scrub(text: str, token: str | None) -> str:
+    """Return the text without the token, plain or percent-encoded; servers and libraries repeat what they were sent."""
+    if token:
+        for form in (token, quote(token, safe=""), quote_plus(token)):
+            text = text.replace(form, _SCRUBBED)
+    return _IN_QUERY.sub(f"access_token={_SCRUBBED}", text)
+
+
+class Signature(AuthBase):
+    """Puts the token into a request.
+
+    Used for requests without a token too: where no auth is given, requests sends a password from ~/.netrc instead.
+    """
+
+    def __init__(self, token: str | None, auth: Auth) -> None:
+        self._token = token
+        self._auth = auth
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        if self._token is not None and self._auth == "header":
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        elif self._token is not None:
+            request.prepare_url(request.url, {"access_token": self._token})
+        return request
+
+
+def _scrub_record(record: logging.LogRecord) -> bool:
+    record.msg, record.args = scrub(record.getMessage(), None), ()
+    return True
+
+
+def scrub_library_logs() -> None:
+    """Scrub the lines in which urllib3 logs whole URLs; needed while the token is in the query."""
+    for name in ("urllib3.connection", "urllib3.connectionpool"):
+        logging.getLogger(name).addFilter(_scrub_record)

@@ -1,0 +1,89 @@
+"""From a server name to its homeserver's base URL (Client-Server API, Server Discovery, Well-known URI)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from syncstore.errors import RemoteError, ServerError, UnreachableError
+from syncstore.net.address import base_address
+from syncstore.net.body import BodyError, read_body
+from syncstore.net.credentials import Signature
+from syncstore.net.failures import broken
+from syncstore.net.homeserver import Homeserver
+from syncstore.net.retry import Retry
+from syncstore.net.transport import CONNECT_SECONDS
+
+_LIMIT = 1 << 16
+_SECONDS = 30.0
+_REDIRECTS = 5
+
+
+def discover(server_name: str) -> str:
+    """Return the base URL of the homeserver that serves the clients of a server name.
+
+    Raises UnreachableError where the spec says FAIL_PROMPT (ask the user for the address), ServerError where it says
+    FAIL_ERROR (the domain names a homeserver, but a broken one). The identity server is left unread: nothing here
+    talks to it.
+    """
+    fallback = base_address(f"https://{server_name}")
+    if "/" in server_name:
+        raise RemoteError(f"server name {server_name!r}: expected host[:port]")
+    status, body = _fetch(_well_known(fallback))
+    if status == 404:
+        return fallback
+    if status != 200:
+        raise _ask(server_name, f"answered {status}")
+    return _check(server_name, _stated(server_name, body))
+
+
+def _well_known(fallback: str) -> str:
+    # The host alone: a port in a server name is that of the federation.
+    host = urlsplit(fallback).hostname or ""
+    return f"https://{f'[{host}]' if ':' in host else host}/.well-known/matrix/client"
+
+
+def _fetch(url: str) -> tuple[int, bytearray]:
+    # Redirects are followed here, as the spec wants: no token is on the way.
+    failure: RemoteError
+    try:
+        with requests.Session() as http:
+            http.max_redirects = _REDIRECTS
+            timeout = (CONNECT_SECONDS, _SECONDS)
+            headers = {"Accept-Encoding": "gzip"}
+            with http.get(url, headers=headers, timeout=timeout, stream=True, auth=Signature(None, "header")) as response:
+                return response.status_code, read_body(response, _LIMIT)
+    except BodyError as error:
+        failure = UnreachableError(f"{url}: {error}; give the homeserver's address")
+    except (OSError, HTTPError) as error:
+        failure = UnreachableError(f"{broken(url, error).error}; give the homeserver's address")
+    raise failure
+
+
+def _stated(server_name: str, body: bytearray) -> str:
+    try:
+        found: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        raise _ask(server_name, "is no JSON") from None
+    homeserver = found.get("m.homeserver") if isinstance(found, dict) else None
+    base_url = homeserver.get("base_url") if isinstance(homeserver, dict) else None
+    if not isinstance(base_url, str):
+        raise _ask(server_name, "names no m.homeserver.base_url")
+    return base_url
+
+
+def _check(server_name: str, stated: str) -> str:
+    try:
+        with Homeserver(stated, retry=Retry(attempts=2)) as server:
+            server.versions()
+    except RemoteError as error:
+        raise ServerError(f".well-known of {server_name} names a broken homeserver: {error}", status=200) from None
+    return server.base_url
+
+
+def _ask(server_name: str, reason: str) -> UnreachableError:
+    return UnreachableError(f".well-known of {server_name} {reason}; give the homeserver's address")

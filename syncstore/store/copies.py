@@ -1,0 +1,132 @@
+"""Copies of one event inside another's `unsigned`: the state it replaced, relations bundled with it, its redaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from syncstore.model.redaction import redact_content
+from syncstore.store.json_text import decode, encode
+from syncstore.store.write import Redaction, Write
+
+if TYPE_CHECKING:
+    from syncstore.store.redaction import Target
+
+INSERT_BUNDLED = "INSERT OR IGNORE INTO bundled_copy (room, event_id, event) VALUES (?, ?, ?)"
+REPLACED_BY = "SELECT id, unsigned FROM event WHERE room = ? AND replaces = ? AND unsigned IS NOT NULL"
+REPLACED_UNTOLD = """
+    SELECT id, unsigned FROM event
+    WHERE room = ? AND replaces = '' AND type = ? AND state_key = ? AND unsigned IS NOT NULL
+"""
+BUNDLED_IN = """
+    SELECT e.id, e.unsigned FROM bundled_copy b JOIN event e ON e.id = b.event
+    WHERE b.room = ? AND b.event_id = ? AND e.unsigned IS NOT NULL
+"""
+REDACTED_BY = "SELECT id, unsigned FROM event WHERE room = ? AND event_id = ? AND unsigned IS NOT NULL"
+SET_UNSIGNED = "UPDATE event SET unsigned = ?, changed = ? WHERE id = ?"
+# New events that carry what was stripped before they came.
+LATE_COPIES = """
+    SELECT t.room, t.event_id, t.redacted_by
+    FROM event e JOIN event t ON t.room = e.room AND t.event_id = e.replaces
+    WHERE e.id >= ? AND e.replaces > '' AND t.redacted_by IS NOT NULL
+    UNION
+    SELECT t.room, t.event_id, t.redacted_by
+    FROM bundled_copy b JOIN event t ON t.room = b.room AND t.event_id = b.event_id
+    WHERE b.event >= ? AND t.redacted_by IS NOT NULL
+    UNION
+    SELECT w.room, w.event_id, w.redacted_by
+    FROM bundled_copy b JOIN waiting_redaction w ON w.room = b.room AND w.event_id = b.event_id WHERE b.event >= ?
+"""
+
+
+def note_bundles(write: Write) -> None:
+    """Remember which events stand whole inside others, so that a redaction finds them."""
+    rows = [
+        (room, event_id, event)
+        for room, event, unsigned in write.bundles
+        for event_id in _bundled_ids(decode(unsigned))
+    ]
+    write.cursor.executemany(INSERT_BUNDLED, rows)
+
+
+def late_copies(write: Write) -> list[Redaction]:
+    """Redacted events whose content came again inside an event of this transaction."""
+    first = write.first_event
+    return [Redaction(*row) for row in write.cursor.execute(LATE_COPIES, (first, first, first)).fetchall()]
+
+
+def strip_copies(write: Write, room: int, event_id: str, target: Target | None, version: str | None) -> None:
+    """Strip every copy of an event that stands in another's unsigned. target: the event as stored, if it is."""
+    for id_, unsigned in write.cursor.execute(BUNDLED_IN, (room, event_id)).fetchall():
+        _rewrite(write, id_, unsigned, lambda notes: _strip_bundled(notes, event_id, version))
+    if target is None:
+        return
+    if target.state_key is not None:
+        _strip_prev_content(write, room, event_id, target, version)
+    if target.type == "m.room.redaction" and target.redacts is not None:
+        for id_, unsigned in write.cursor.execute(REDACTED_BY, (room, target.redacts)).fetchall():
+            _rewrite(write, id_, unsigned, lambda notes: _strip_event(notes.get("redacted_because"), version))
+
+
+def _strip_prev_content(write: Write, room: int, event_id: str, target: Target, version: str | None) -> None:
+    """The next event of the same key carries this one's content as prev_content."""
+
+    def strip(notes: dict[str, Any]) -> bool:
+        return _replace(notes, "prev_content", redact_content(version, target.type, notes.get("prev_content") or {}))
+
+    for id_, unsigned in write.cursor.execute(REPLACED_BY, (room, event_id)).fetchall():
+        _rewrite(write, id_, unsigned, strip)
+    old = decode(target.content)
+    for id_, unsigned in write.cursor.execute(REPLACED_UNTOLD, (room, target.type, target.state_key)).fetchall():
+        # No id tells which event it replaced: the content does.
+        if decode(unsigned).get("prev_content") == old:
+            _rewrite(write, id_, unsigned, strip)
+
+
+def _rewrite(write: Write, id_: int, unsigned: str, strip: Callable[[dict[str, Any]], bool]) -> None:
+    notes = decode(unsigned)
+    if isinstance(notes, dict) and strip(notes):
+        write.cursor.execute(SET_UNSIGNED, (encode(notes), write.batch, id_))
+        write.stripped_count += 1
+
+
+def _strip_bundled(value: Any, event_id: str, version: str | None) -> bool:
+    """Strip each copy of the event anywhere inside a value; True if one was found."""
+    found = False
+    for event in list(_events_in(value)):
+        if event.get("event_id") == event_id:
+            found |= _strip_event(event, version)
+    return found
+
+
+def _strip_event(event: Any, version: str | None) -> bool:
+    if not isinstance(event, dict):
+        return False
+    changed = _replace(event, "content", redact_content(version, str(event.get("type")), event.get("content") or {}))
+    return bool(event.pop("unsigned", None)) or changed
+
+
+def _replace(holder: dict[str, Any], key: str, value: object) -> bool:
+    if key not in holder or holder[key] == value:
+        return False
+    holder[key] = value
+    return True
+
+
+def _bundled_ids(notes: Any) -> Iterator[str]:
+    relations = notes.get("m.relations") if isinstance(notes, dict) else None
+    for event in _events_in(relations):
+        if isinstance(event["event_id"], str) and event["event_id"].isprintable():
+            yield event["event_id"]
+
+
+def _events_in(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object with an event_id and a content inside a value, at any depth."""
+    if isinstance(value, dict):
+        if "event_id" in value and "content" in value:
+            yield value
+        for inner in value.values():
+            yield from _events_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _events_in(inner)

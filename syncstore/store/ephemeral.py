@@ -1,0 +1,85 @@
+"""Receipts, typing, unread counts, account data, unknown keys: rows that replace their predecessor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from syncstore.model.changes import ContentRow, ReceiptRow, RoomChanges
+from syncstore.store.room import RoomRow
+from syncstore.store.schema import account_datum, receipt, thread_count, typist, unknown_key
+from syncstore.store.statement import insert, replace
+from syncstore.store.write import Write
+
+PUT_RECEIPT = replace(receipt)
+PUT_ACCOUNT_DATA = replace(account_datum)
+PUT_UNKNOWN = replace(unknown_key)
+INSERT_TYPIST = insert(typist)
+CLEAR_TYPISTS = "DELETE FROM typist WHERE room = ?"
+INSERT_THREAD = insert(thread_count)
+CLEAR_THREADS = "DELETE FROM thread_count WHERE room = ?"
+
+
+def write_beside(write: Write, row: RoomRow, changes: RoomChanges) -> None:
+    """Everything of a room entry that is neither state nor timeline."""
+    _receipts(write, row.id, changes.receipts)
+    if changes.typing is not None:
+        _typing(write, row.id, changes.typing)
+    elif changes.section != "join":
+        clear_typing(write, row.id)  # nobody tells us any more when they stop
+    _unread(write, row, changes)
+    write_account_data(write, row.id, changes.account_data)
+    write_unknown(write, row.id, changes.unknown)
+
+
+def write_account_data(write: Write, room: int, rows: Iterable[ContentRow]) -> None:
+    """Account data of a room, or of the account itself (room 0)."""
+    values = [(room, row.name, row.content, row.odd, write.batch) for row in rows]
+    if values:
+        write.cursor.executemany(PUT_ACCOUNT_DATA, values)
+        write.touch(room, "account_data")
+
+
+def write_unknown(write: Write, room: int, rows: Iterable[ContentRow]) -> None:
+    """Keys that this version does not know: the newest value of each is kept."""
+    values = [(room, row.name, row.content, write.batch) for row in rows]
+    if values:
+        write.cursor.executemany(PUT_UNKNOWN, values)
+        write.touch(room, "unknown")
+
+
+def clear_typing(write: Write, room: int) -> None:
+    """Nobody types in this room, as far as we can know."""
+    write.cursor.execute(CLEAR_TYPISTS, (room,))
+    if write.cursor.rowcount:
+        write.touch(room, "typing")
+
+
+def _receipts(write: Write, room: int, rows: list[ReceiptRow]) -> None:
+    if rows:
+        batch = write.batch
+        write.cursor.executemany(PUT_RECEIPT, [(room, *row, batch) for row in rows])
+        write.touch(room, "receipts")
+
+
+def _typing(write: Write, room: int, users: list[str]) -> None:
+    write.cursor.execute(CLEAR_TYPISTS, (room,))
+    batch = write.batch
+    write.cursor.executemany(INSERT_TYPIST, [(room, user, batch) for user in users])
+    write.touch(room, "typing")
+
+
+def _unread(write: Write, row: RoomRow, changes: RoomChanges) -> None:
+    """Unread counts; a server that counts per thread sends all threads that have any, so the others have none."""
+    if changes.unread is None:
+        return
+    notifications, highlights = changes.unread
+    row.notification_count = notifications or 0
+    row.highlight_count = highlights or 0
+    write.cursor.execute(CLEAR_THREADS, (row.id,))
+    had = write.cursor.rowcount
+    threads = changes.thread_unread or {}
+    batch = write.batch if threads else 0
+    rows = [(row.id, thread, *counts, batch) for thread, counts in threads.items()]
+    write.cursor.executemany(INSERT_THREAD, rows)
+    if had or threads:
+        write.touch(row.id, "unread")

@@ -1,0 +1,89 @@
+"""Event rows: inserted once, found by id, given a place at most once (promises 6, 11, 15)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from syncstore.model.batch import RoomEvent
+from syncstore.store.schema import event
+from syncstore.store.statement import insert
+from syncstore.store.write import Redaction, Write
+
+INSERT_EVENT = insert(event)
+FIND_EVENT = "SELECT id, segment, position, redacted_by FROM event WHERE room = ? AND event_id = ?"
+# What a later copy may add to a row that had no place: its place, and what only timelines carry.
+PLACE_EVENT = """
+    UPDATE event SET segment = ?, position = ?, prev_batch = ?, source = ?, changed = ?,
+        transaction_id = coalesce(transaction_id, ?),
+        unsigned = CASE WHEN redacted_by IS NULL THEN coalesce(?, unsigned) ELSE unsigned END
+    WHERE id = ? AND segment IS NULL
+"""
+
+Place = tuple[int, int]  # segment, position
+_LIFTED = len(RoomEvent._fields) - 2  # the columns from event_id to replaces; then redacted_because and body
+
+
+class Known(NamedTuple):
+    """A stored event, as far as placing needs it."""
+
+    id: int
+    segment: int | None
+    position: int | None
+    redacted_by: str | None
+
+    @property
+    def place(self) -> Place | None:
+        return None if self.segment is None or self.position is None else (self.segment, self.position)
+
+
+def known_events(write: Write, room: int, events: Iterable[RoomEvent]) -> dict[str, Known]:
+    """Which of these events the store has already, by event_id."""
+    found: dict[str, Known] = {}
+    for one in events:
+        row = write.cursor.execute(FIND_EVENT, (room, one.event_id)).fetchone()
+        if row is not None:
+            found[one.event_id] = Known(*row)
+    return found
+
+
+def write_events(
+    write: Write,
+    room: int,
+    source: str,
+    events: Sequence[RoomEvent],
+    known: dict[str, Known],
+    places: Sequence[Place | None] | None = None,
+    prev_batch: str | None = None,
+) -> dict[str, int]:
+    """Store the new ones, place those that had no place: event_id -> row id of each.
+
+    places: as long as events; None where an event shall have none or keeps the one it has. prev_batch is kept on the
+    first event if that is placed now.
+    """
+    rows: list[tuple[object, ...]] = []
+    ids: dict[str, int] = {}
+    batch, number = write.batch, write.next_event
+    for at, one in enumerate(events):
+        place = None if places is None else places[at]
+        token = prev_batch if at == 0 else None
+        stored = known.get(one.event_id)
+        if stored is None:
+            ids[one.event_id] = number
+            segment, position = (None, None) if place is None else place
+            rows.append((number, room, *one[:_LIFTED], None, source, segment, position, token, batch, batch))
+            number += 1
+        else:
+            ids[one.event_id] = stored.id
+            if place is not None:
+                values = (*place, token, source, batch, one.transaction_id, one.unsigned, stored.id)
+                write.cursor.execute(PLACE_EVENT, values)
+        if one.unsigned is not None and '"m.relations"' in one.unsigned:
+            write.bundles.append((room, ids[one.event_id], one.unsigned))
+        if one.redacted_because is not None and (stored is None or stored.redacted_by is None):
+            write.redactions.append(Redaction(room, one.event_id, one.redacted_because))
+    write.cursor.executemany(INSERT_EVENT, rows)
+    write.event_count += len(events)
+    write.known_count += len(events) - len(rows)
+    write.next_event = number
+    return ids

@@ -1,0 +1,112 @@
+"""Derived columns of a room: name, topic, avatar, type, version, encryption, and the name people see (promise 17).
+
+Made from the state pile, or from the stripped pile while invited or knocking; never the only copy of anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from syncstore.model.names import room_display_name
+from syncstore.model.text import clean
+from syncstore.store import room
+from syncstore.store.json_text import decode
+from syncstore.store.room import RoomRow
+from syncstore.store.write import Write
+
+PILE_CONTENTS = """
+    SELECT s.type, e.content FROM room_state s JOIN event e ON e.id = s.event
+    WHERE s.room = ? AND s.state_key = '' AND s.type IN ('m.room.name', 'm.room.topic', 'm.room.avatar',
+        'm.room.canonical_alias', 'm.room.create', 'm.room.encryption')
+"""
+STRIPPED_CONTENTS = "SELECT type, content FROM stripped_state WHERE room = ? AND state_key = ''"
+STRIPPED_MEMBERS = """
+    SELECT state_key, content FROM stripped_state
+    WHERE room = ? AND type = 'm.room.member' AND state_key <> ? ORDER BY state_key LIMIT 5
+"""
+MEMBERS_OF = """
+    SELECT state_key FROM room_state
+    WHERE room = ? AND type = 'm.room.member' AND membership = ? AND state_key <> ? ORDER BY state_key LIMIT 5
+"""
+MEMBER_CONTENT = """
+    SELECT e.content FROM room_state s JOIN event e ON e.id = s.event
+    WHERE s.room = ? AND s.type = 'm.room.member' AND s.state_key = ?
+"""
+_HEROES = 5
+_Contents = Mapping[str, Mapping[str, Any]]
+
+
+def derive_rooms(write: Write) -> None:
+    """Make the derived columns of every room that this transaction noted for it."""
+    for number in sorted(write.derive):
+        row = room.find_by_id(write, number)
+        before = room.copy(row)
+        derive(write, row)
+        room.save(write, row, before)
+
+
+def derive(write: Write, row: RoomRow) -> None:
+    """Set the derived columns of one room from its piles."""
+    stripped = row.membership in ("invite", "knock")
+    statement = STRIPPED_CONTENTS if stripped else PILE_CONTENTS
+    contents = {type_: decode(content) for type_, content in write.cursor.execute(statement, (row.id,))}
+    _facts(row, contents)
+    row.display_name = row.name or row.canonical_alias
+    if not row.display_name:
+        row.display_name = _stripped_name(write, row) if stripped else _members_name(write, row)
+
+
+def _facts(row: RoomRow, contents: _Contents) -> None:
+    row.name = _text(contents, "m.room.name", "name")
+    row.topic = _text(contents, "m.room.topic", "topic")
+    row.avatar_url = _text(contents, "m.room.avatar", "url")
+    row.canonical_alias = _text(contents, "m.room.canonical_alias", "alias")
+    row.room_type = _text(contents, "m.room.create", "type")
+    row.encryption = _text(contents, "m.room.encryption", "algorithm")
+    row.room_version = _text(contents, "m.room.create", "room_version")
+    if row.room_version is None and "m.room.create" in contents:
+        row.room_version = "1"  # the spec's default for a create event that names none
+
+
+def _text(contents: _Contents, type_: str, key: str) -> str | None:
+    return clean(contents.get(type_, {}).get(key)) or None
+
+
+def _members_name(write: Write, row: RoomRow) -> str:
+    """The name made of the server's heroes, or of the members we know."""
+    people = _told_heroes(row) or _known_heroes(write, row)
+    joined = row.pile_joined if row.summary_joined is None else row.summary_joined
+    invited = row.pile_invited if row.summary_invited is None else row.summary_invited
+    heroes = [(user, _displayname(write, row.id, user)) for user in people]
+    return clean(room_display_name(None, None, heroes, joined, invited)) or ""
+
+
+def _told_heroes(row: RoomRow) -> list[str]:
+    return json.loads(row.heroes) if row.heroes else []
+
+
+def _known_heroes(write: Write, row: RoomRow) -> list[str]:
+    """Up to five others who are here or invited; if there are none, who was here."""
+    for memberships in (("join", "invite"), ("leave", "ban")):
+        found = [
+            user
+            for membership in memberships
+            for (user,) in write.cursor.execute(MEMBERS_OF, (row.id, membership, write.user_id))
+        ]
+        if found:
+            return sorted(found)[:_HEROES]
+    return []
+
+
+def _displayname(write: Write, number: int, user_id: str) -> str | None:
+    found = write.cursor.execute(MEMBER_CONTENT, (number, user_id)).fetchone()
+    return None if found is None else clean(decode(found[0]).get("displayname"))
+
+
+def _stripped_name(write: Write, row: RoomRow) -> str:
+    """An invite is named after those that the server tells of: as a rule who invites us."""
+    members = write.cursor.execute(STRIPPED_MEMBERS, (row.id, write.user_id)).fetchall()
+    heroes = [(user, clean(decode(content).get("displayname"))) for user, content in members]
+    return clean(room_display_name(None, None, heroes, len(heroes), 1)) or ""

@@ -1,0 +1,149 @@
+"""Redactions: what they name loses its content wherever that stands, now or when it comes (promise 16).
+
+Run once at the end of a write transaction, over what the transaction brought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from syncstore.model.redaction import redact_content, redacts_of
+from syncstore.store.copies import late_copies, note_bundles, strip_copies
+from syncstore.store.json_text import decode, encode
+from syncstore.store.state import NAMING
+from syncstore.store.write import Redaction, Write
+
+NEW_REDACTIONS = """
+    SELECT room, event_id, redacts, content FROM event
+    WHERE id >= ? AND type = 'm.room.redaction' AND redacted_by IS NULL
+"""
+ANY_WAITING = "SELECT 1 FROM waiting_redaction LIMIT 1"
+COME_AT_LAST = """
+    SELECT w.room, w.event_id, w.redacted_by
+    FROM event e JOIN waiting_redaction w ON w.room = e.room AND w.event_id = e.event_id WHERE e.id >= ?
+"""
+WAIT = "INSERT OR IGNORE INTO waiting_redaction (room, event_id, redacted_by, batch) VALUES (?, ?, ?, ?)"
+STOP_WAITING = "DELETE FROM waiting_redaction WHERE room = ? AND event_id = ?"
+CREATE_CONTENT = """
+    SELECT e.content FROM room_state s JOIN event e ON e.id = s.event
+    WHERE s.room = ? AND s.type = 'm.room.create' AND s.state_key = ''
+"""
+TARGET = """
+    SELECT id, type, state_key, content, unsigned, extra, redacts, redacted_by FROM event
+    WHERE room = ? AND event_id = ?
+"""
+STRIP = """
+    UPDATE event SET content = ?, unsigned = ?, extra = ?, redacts = NULL, rel_type = NULL, relates_to = NULL,
+        redacted_by = ?, changed = ?
+    WHERE id = ?
+"""
+EMPTY_QUARANTINE = """
+    UPDATE quarantined SET raw = NULL, reason = reason || ' (redacted)'
+    WHERE event_id = ? AND raw IS NOT NULL AND room_id = (SELECT room_id FROM room WHERE id = ?)
+"""
+
+# What the server says about an event, and not the sender: it may stay.
+_UNSIGNED_KEPT = {"age", "membership", "redacted_because", "redacted_by", "replaces_state", "transaction_id", "txn_id"}
+_EXTRA_KEPT = {"auth_events", "depth", "hashes", "origin", "prev_events", "prev_state", "room_id", "signatures"}
+
+
+class Target(NamedTuple):
+    """A stored event that is to be stripped."""
+
+    id: int
+    type: str
+    state_key: str | None
+    content: str
+    unsigned: str | None
+    extra: str | None
+    redacts: str | None
+    redacted_by: str | None
+
+
+def apply_redactions(write: Write) -> None:
+    """Strip what the events of this transaction name, and what redactions of earlier ones have waited for."""
+    note_bundles(write)
+    versions: dict[int, str | None] = {}
+    for one in _due(write, versions):
+        if one.room not in versions:
+            versions[one.room] = room_version(write, one.room)
+        _redact(write, one, versions[one.room])
+    for late in late_copies(write):
+        if late.room not in versions:
+            versions[late.room] = room_version(write, late.room)
+        _strip_late(write, late, versions[late.room])
+
+
+def room_version(write: Write, room: int) -> str | None:
+    """The version that the room's create event tells: "1" if it tells none, None if there is no such event."""
+    row = write.cursor.execute(CREATE_CONTENT, (room,)).fetchone()
+    if row is None:
+        return None
+    version = decode(row[0]).get("room_version", "1")
+    return version if isinstance(version, str) else None
+
+
+def _due(write: Write, versions: dict[int, str | None]) -> Iterator[Redaction]:
+    yield from write.redactions
+    for room, event_id, redacts, content in write.cursor.execute(NEW_REDACTIONS, (write.first_event,)).fetchall():
+        if room not in versions:
+            versions[room] = room_version(write, room)
+        target = redacts_of(versions[room], "m.room.redaction", redacts, decode(content))
+        if target is not None and _is_text(target):
+            yield Redaction(room, target, event_id)
+    if write.cursor.execute(ANY_WAITING).fetchone():
+        for row in write.cursor.execute(COME_AT_LAST, (write.first_event,)).fetchall():
+            yield Redaction(*row)
+            write.cursor.execute(STOP_WAITING, row[:2])
+
+
+def _redact(write: Write, redaction: Redaction, version: str | None) -> None:
+    room, event_id, by = redaction
+    write.cursor.execute(EMPTY_QUARANTINE, (event_id, room))
+    write.stripped_count += write.cursor.rowcount
+    target = _target(write, room, event_id)
+    if target is None:
+        strip_copies(write, room, event_id, None, version)
+        write.cursor.execute(WAIT, (room, event_id, by, write.batch))
+        return
+    if target.redacted_by:
+        return
+    strip_copies(write, room, event_id, target, version)
+    write.cursor.execute(STRIP, (*stripped(target, version), by, write.batch, target.id))
+    write.stripped_count += 1
+    write.touch(room, "timeline" if target.state_key is None else "state")
+    if target.type in NAMING:
+        write.derive.add(room)
+
+
+def _strip_late(write: Write, redaction: Redaction, version: str | None) -> None:
+    strip_copies(write, redaction.room, redaction.event_id, _target(write, *redaction[:2]), version)
+
+
+def _target(write: Write, room: int, event_id: str) -> Target | None:
+    row = write.cursor.execute(TARGET, (room, event_id)).fetchone()
+    return None if row is None else Target(*row)
+
+
+def stripped(target: Target, version: str | None) -> tuple[str, str | None, str | None]:
+    """The content, unsigned and extra that a redaction leaves."""
+    content = redact_content(version, target.type, decode(target.content))
+    unsigned = None if target.unsigned is None else decode(target.unsigned)
+    extra = None if target.extra is None else decode(target.extra)
+    return encode(content), _only(unsigned, _UNSIGNED_KEPT), _only(extra, _EXTRA_KEPT)
+
+
+def _only(value: Any, keys: set[str]) -> str | None:
+    if not isinstance(value, dict):
+        return None
+    kept = {key: value[key] for key in value if key in keys}
+    return encode(kept) if kept else None
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

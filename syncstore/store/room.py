@@ -1,0 +1,81 @@
+"""The row of a room: read once per commit, changed in memory, written back if it differs."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass, fields, replace
+
+from syncstore.store.write import Write
+
+NEW_ROOM = "INSERT INTO room (room_id, membership, batch) VALUES (?, ?, ?)"
+
+
+@dataclass(slots=True)
+class RoomRow:
+    """The columns of `room`, in the table's order."""
+
+    id: int
+    room_id: str
+    membership: str
+    display_name: str | None
+    name: str | None
+    topic: str | None
+    avatar_url: str | None
+    canonical_alias: str | None
+    room_type: str | None
+    room_version: str | None
+    encryption: str | None
+    inviter: str | None
+    invited_directly: int
+    heroes: str | None
+    summary_joined: int | None
+    summary_invited: int | None
+    pile_joined: int
+    pile_invited: int
+    members_synced: int
+    notification_count: int
+    highlight_count: int
+    recency_ts: int | None
+    covered_to: str | None
+    last_segment: int | None
+    last_position: int
+    suspect: str | None
+    suspect_batch: int | None
+    batch: int
+
+
+_COLUMNS = [field.name for field in fields(RoomRow)]
+LOAD = "SELECT " + ", ".join(_COLUMNS) + " FROM room WHERE room_id = ?"
+LOAD_BY_ID = "SELECT " + ", ".join(_COLUMNS) + " FROM room WHERE id = ?"
+SAVE = "UPDATE room SET " + ", ".join(name + " = ?" for name in _COLUMNS[2:]) + " WHERE id = ?"
+
+
+def find(write: Write, room_id: str) -> RoomRow | None:
+    """The room's row, None if the store has never heard of it."""
+    row = write.cursor.execute(LOAD, (room_id,)).fetchone()
+    return None if row is None else RoomRow(*row)
+
+
+def find_by_id(write: Write, room: int) -> RoomRow:
+    """The row of a room that is known to exist."""
+    return RoomRow(*write.cursor.execute(LOAD_BY_ID, (room,)).fetchone())
+
+
+def make(write: Write, room_id: str, membership: str) -> RoomRow:
+    """A row for a room seen for the first time."""
+    write.cursor.execute(NEW_ROOM, (room_id, membership, write.batch))
+    made = find(write, room_id)
+    assert made is not None
+    return made
+
+
+def save(write: Write, row: RoomRow, before: RoomRow) -> None:
+    """Write the row back if it differs from what it was."""
+    if row != before:
+        row.batch = write.batch
+        values = astuple(row)
+        write.cursor.execute(SAVE, (*values[2:], row.id))
+
+
+def copy(row: RoomRow) -> RoomRow:
+    """The row as it is now, to compare with later."""
+    return replace(row)

@@ -1,0 +1,123 @@
+"""Places and gaps: where the events of a timeline go, and what is missing before them (promises 11 and 12).
+
+A segment is a run of events without a known hole. Live events append to the room's last segment. A new segment is
+opened when the server says `limited`, or when the request did not continue from the room's coverage token; a gap with
+both its ends is then recorded before it. Nothing older is dropped.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from syncstore.model.batch import RoomEvent
+from syncstore.model.changes import TimelineChange
+from syncstore.store.event import Known, Place
+from syncstore.store.room import RoomRow
+from syncstore.store.schema import SEGMENT_SPACING
+from syncstore.store.write import Write
+
+NEW_GAP = """
+    INSERT INTO gap (room, kind, segment, prev_batch, walk, since, by_arrival, status, opened_by)
+    VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?)
+"""
+
+
+class Tokens(NamedTuple):
+    """The tokens around one response: what the request carried, what was stored, what comes next."""
+
+    since: str | None
+    held: str | None
+    next_batch: str
+
+
+def coverage(row: RoomRow, joined_before: bool, tokens: Tokens) -> str | None:
+    """The token up to which the room's timeline is known: the store's own while joined."""
+    return tokens.held if joined_before else row.covered_to
+
+
+def place_timeline(
+    write: Write,
+    row: RoomRow,
+    change: TimelineChange,
+    known: dict[str, Known],
+    covered: str | None,
+    tokens: Tokens,
+) -> tuple[list[Place | None], list[Place], Place]:
+    """Give places to the events of a timeline, opening a segment and a gap where promise 12 asks for it.
+
+    Returns (new places, None where an event keeps its own; the place of every event, kept or new; the place
+    before the first of them), and moves the row's last place.
+    """
+    continues = tokens.since is not None and tokens.since == covered
+    if row.last_segment is None:
+        _open_first(write, row, change, covered, continues, tokens)
+    elif not continues or (change.limited and not _joins_on(row, known)):
+        kind = "limited" if continues else "absence"
+        _open(write, row, row.last_segment + SEGMENT_SPACING, kind, change, covered, continues, tokens)
+    assert row.last_segment is not None
+    before = (row.last_segment, row.last_position + 1)
+    fresh: list[Place | None] = []
+    places: list[Place] = []
+    for one in change.events:
+        kept = known[one.event_id].place if one.event_id in known else None
+        if kept is None:
+            row.last_position += 1
+            write.placed_count += 1
+            places.append((row.last_segment, row.last_position))
+            fresh.append(places[-1])
+        else:
+            places.append(kept)
+            fresh.append(None)
+    _recency(row, change.events, fresh)
+    if any(fresh):
+        write.touch(row.id, "timeline")
+    return fresh, places, before
+
+
+def _joins_on(row: RoomRow, known: dict[str, Known]) -> bool:
+    """Whether the batch holds the newest event of the room's last segment: then nothing is missing between."""
+    newest = (row.last_segment, row.last_position)
+    return any(event.place == newest for event in known.values())
+
+
+def _open_first(
+    write: Write, row: RoomRow, change: TimelineChange, covered: str | None, continues: bool, tokens: Tokens
+) -> None:
+    """The room's first segment: a gap before it, unless the server says that this is the beginning."""
+    if change.told and not change.limited and change.prev_batch is None:
+        row.last_segment = SEGMENT_SPACING
+    else:
+        _open(write, row, SEGMENT_SPACING, "start", change, covered, continues, tokens)
+
+
+def _open(
+    write: Write,
+    row: RoomRow,
+    segment: int,
+    kind: str,
+    change: TimelineChange,
+    covered: str | None,
+    continues: bool,
+    tokens: Tokens,
+) -> None:
+    """Begin a segment with a gap before it, both ends recorded.
+
+    When the request did not continue from the coverage token, the server listed by topology: late arrivals may stand
+    before events we know, so the walk begins at the response's own end and skips what is known.
+    """
+    row.last_segment, row.last_position = segment, -1
+    since = None if kind == "start" else covered
+    walk = change.prev_batch if continues else tokens.next_batch
+    values = (row.id, kind, segment, change.prev_batch, walk, since, int(continues), write.batch)
+    write.cursor.execute(NEW_GAP, values)
+    write.touch(row.id, "gaps")
+
+
+def _recency(row: RoomRow, events: list[RoomEvent], fresh: list[Place | None]) -> None:
+    """When somebody last said something here: state noise counts only where nothing else ever came."""
+    for one, place in zip(reversed(events), reversed(fresh), strict=True):
+        if place is not None and one.state_key is None and one.origin_server_ts is not None:
+            row.recency_ts = one.origin_server_ts
+            return
+    if row.recency_ts is None and events:
+        row.recency_ts = events[-1].origin_server_ts

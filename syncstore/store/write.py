@@ -1,0 +1,79 @@
+"""One write transaction: its cursor, its number, its clock, and what it has touched so far."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+from syncstore.store.schema import touched
+from syncstore.store.statement import insert
+
+# `room` in rows that concern the account itself.
+ACCOUNT = 0
+
+NEW_BATCH = "INSERT INTO batch (kind, received_at) VALUES (?, ?)"
+LAST_EVENT = "SELECT coalesce(max(id), 0) FROM event"
+OWN_USER = "SELECT user_id FROM own_account"
+TOUCHED = insert(touched)
+
+
+class Redaction(NamedTuple):
+    """An event to be stripped at the end of the transaction; `by` is the redaction's id, "" when not told."""
+
+    room: int
+    event_id: str
+    by: str
+
+
+class Write:
+    """The state of one commit.
+
+    The batch row is made when something first needs its number: a poll that brought only a token leaves no row.
+    """
+
+    def __init__(self, cursor: sqlite3.Cursor, kind: str, now: int) -> None:
+        self.cursor = cursor
+        self.kind = kind
+        self.now = now  # milliseconds
+        self.user_id: str = cursor.execute(OWN_USER).fetchone()[0]
+        self.first_event: int = cursor.execute(LAST_EVENT).fetchone()[0] + 1
+        self.next_event = self.first_event
+        self.event_count = 0
+        self.known_count = 0
+        self.placed_count = 0
+        self.quarantined_count = 0
+        self.redactions: list[Redaction] = []
+        self.bundles: list[tuple[int, int, str]] = []  # room, event, unsigned that holds whole other events
+        self.stripped_count = 0
+        self.derive: set[int] = set()  # rooms whose derived columns must be made anew
+        self._batch: int | None = None
+        self._touched: set[tuple[int, str]] = set()
+
+    @property
+    def batch(self) -> int:
+        """This commit's number, taken when first asked for."""
+        if self._batch is None:
+            self.cursor.execute(NEW_BATCH, (self.kind, self.now))
+            self._batch = self.cursor.lastrowid
+            assert self._batch is not None
+        return self._batch
+
+    @property
+    def batch_or_none(self) -> int | None:
+        """This commit's number if anything needed one."""
+        return self._batch
+
+    def touch(self, room: int, what: str) -> None:
+        """Note that this commit changed `what` of a room, deletions too."""
+        self._touched.add((room, what))
+
+    def write_touched(self) -> None:
+        """Write the notes of `touch`."""
+        if self._touched:
+            batch = self.batch
+            self.cursor.executemany(TOUCHED, [(batch, room, what) for room, what in sorted(self._touched)])
+
+    @property
+    def touched_rooms(self) -> set[int]:
+        """Rooms that this commit changed."""
+        return {room for room, _ in self._touched if room != ACCOUNT}

@@ -1,0 +1,64 @@
+"""The model agrees with itself: what it expects of a store is what its own server has, in every wire form."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+
+from tests.account.events import CREATE, ME, Json, Key, key_of
+from tests.account.expect import Expected
+
+from .drive import FORMS, ask, body, check_model
+from .profile import effort
+from .script import POLICIES, SYNC_NAMES, Action, histories, new_account, perform
+
+_BLOCKS = ("state", "state_after", "org.matrix.msc4222.state_after")
+Piles = dict[str, dict[Key, str]]
+
+
+def _overlay(piles: Piles, sent: Json, form: str) -> None:
+    """The table of the wire forms, in the fewest lines: block and timeline laid over the pile, or over none."""
+    rooms = sent.get("rooms", {})
+    for section in ("leave", "archived", "join", "joined"):
+        for room_id, entry in rooms.get(section, {}).items():
+            block, timeline = _events(entry)
+            placed = {event["event_id"] for event in timeline}
+            if form == "2015":
+                used = [*block, *timeline, *(event for event in block if event["event_id"] in placed)]
+            elif form == "classic":
+                used = [*block, *timeline]
+            else:
+                used = [*block, *(event for event in timeline if key_of(event) == ("m.room.member", ME))]
+            brought = {key: event["event_id"] for event in used if (key := key_of(event)) is not None}
+            pile = piles.setdefault(room_id, {})
+            piles[room_id] = brought if CREATE in brought and CREATE in pile else pile | brought
+
+
+def _events(entry: Json) -> tuple[list[Json], list[Json]]:
+    block = next(entry[name]["events"] for name in _BLOCKS if name in entry)
+    timeline = entry["timeline"]["events"]
+    if "event_map" in entry:
+        of: dict[str, Json] = entry["event_map"]
+        return [of[one] | {"event_id": one} for one in block], [of[one] | {"event_id": one} for one in timeline]
+    return block, timeline
+
+
+@effort(60)
+@given(POLICIES, histories())
+def test_the_model_agrees_with_its_own_server(policy: Json, history: list[Action]) -> None:
+    account, expected = new_account(policy), Expected()
+    piles: dict[str, Piles] = {form: {} for form in FORMS}
+    for action in history:
+        if action[0] not in SYNC_NAMES:
+            perform(account, action)
+            continue
+        answer = ask(account, action, expected.token)
+        if action[0] == "lost":
+            continue
+        assert expected.apply(answer, expected.token) == "applied"
+        check_model(expected, account)
+        for form, render in FORMS.items():
+            _overlay(piles[form], json.loads(body(answer, render)), form)
+            for room_id, room in expected.rooms.items():
+                assert piles[form].get(room_id, {}) == room["state"], f"{form}, {room_id}"
