@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
+from syncstore.model.records import Applied, Event, Gap, Info
+from syncstore.reads import Reads, Room, Snapshot
 from syncstore.reduce import reduce
-from syncstore.store.apply import Asked, Committed, apply_batch
+from syncstore.store import gap as gaps
+from syncstore.store import upkeep
+from syncstore.store.apply import Asked, apply_batch
+from syncstore.store.check import check
 from syncstore.store.connection import Connections
 from syncstore.store.file import open_file, path_of
-from syncstore.wire import parse
+from syncstore.store.members import apply_members
+from syncstore.store.query import account as account_query
+from syncstore.wire import parse, parse_context, parse_members, parse_page
+
+_POLL_SECONDS = 0.1
 
 
 class _Stored:
@@ -21,11 +34,23 @@ class _Stored:
 STORED: Final = _Stored()
 
 
-class SyncStore:
+class SyncStore(Reads):
+    """One Matrix account in one SQLite file. Threads may share one; reads never wait for the writer.
+
+    Every read method of `Snapshot` is here too, each as a snapshot of its own.
+    """
+
     def __init__(self, connections: Connections) -> None:
+        """Use `SyncStore.open`."""
+        super().__init__(connections.read)
         self._connections = connections
+        self._news = threading.Condition()
         with connections.read() as cursor:
-            self.user_id, self.device_id = cursor.execute("SELECT user_id, device_id FROM own_account").fetchone()
+            row = cursor.execute("SELECT user_id, device_id, homeserver FROM account").fetchone()
+        self.path = connections.path
+        self.user_id: str = row[0]
+        self.device_id: str | None = row[1]
+        self.homeserver: str | None = row[2]
 
     @classmethod
     def open(
@@ -37,27 +62,167 @@ class SyncStore:
         read_only: bool = False,
         create: bool = True,
     ) -> SyncStore:
-        return cls(open_file(path_of(where), user_id=user_id, device_id=device_id, read_only=read_only, create=create))
+        """Open a store, make it if there is none, bring it to today's format.
+
+        where: a path, or a SQLAlchemy URL of a SQLite file. user_id: whose store it is; needed for a new file, compared
+        for an old one. device_id: likewise, if given.
+
+        Raises NotFoundError (no file, and create is false), OtherAccountError, NewerFormatError, CorruptStoreError,
+        StoreLockedError, StoreFullError, StoreError; the file is then as it was.
+        """
+        path = path_of(where)
+        return cls(open_file(path, user_id=user_id, device_id=device_id, read_only=read_only, create=create))
+
+    # -- writing ---------------------------------------------------------------------------------------------------
 
     def apply(
         self,
         body: bytes | bytearray | str,
         *,
-        since: str | None | _Stored = STORED,
-        held: str | None | _Stored = STORED,
+        since: str | _Stored | None = STORED,
+        held: str | _Stored | None = STORED,
         full_state: bool = False,
         fetch_ms: int | None = None,
         joined: Collection[str] | None = None,
-    ) -> Committed:
-        raw = body.encode() if isinstance(body, str) else body
+    ) -> Applied:
+        """Commit one /sync response, in any of its three forms, with its token: all of it or nothing.
+
+        since: the token that the request carried, None for none (a snapshot). held: the token that was stored when it
+        was sent; by default `since`. With both left out (a replay) the stored token is taken. fetch_ms: how long the
+        answer took, for `batches`. joined: room ids that /joined_rooms confirmed beside a snapshot; they are not taken
+        as left though the snapshot lacks them.
+
+        Raises WireError (no JSON object, no next_batch), StaleBatchError (another sync was faster), StoreError kinds.
+        """
+        raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
         changes = reduce(parse(raw), self.user_id)
         told = not isinstance(since, _Stored)
         carried = None if isinstance(since, _Stored) else since
         before = carried if isinstance(held, _Stored) else held
         asked = Asked(carried, before, told, full_state, fetch_ms, joined)
-        return apply_batch(self._connections, changes, asked)
+        return self._committed(apply_batch(self._connections, changes, asked))
+
+    def apply_page(self, gap: Gap, asked: str, body: bytes | bytearray) -> gaps.PageDone:
+        """Commit an answer of /messages (dir=b, from=asked) into a gap, with the gap's new token.
+
+        Discarded if the gap no longer holds `asked`. Raises WireError for a body that is no page.
+        """
+        done = gaps.apply_page(self._connections, gap.id, asked, parse_page(body, gap.room_id))
+        self._notify()
+        return done
+
+    def apply_members(self, room_id: str, body: bytes | bytearray, *, asked_at: int) -> None:
+        """Commit an answer of /members: the room's list is then complete.
+
+        asked_at: `seq` when the request was sent; members set by a later batch stay as they are (promise 10).
+        """
+        apply_members(self._connections, room_id, parse_members(body, room_id), asked_at)
+        self._notify()
+
+    def forget(self, room_id: str) -> None:
+        """Delete a room wholly: events, state, gaps, receipts, account data. NotFoundError if there is none."""
+        upkeep.forget(self._connections, room_id)
+        self._notify()
+
+    def rebind(self, device_id: str) -> None:
+        """Take the file to a new login of the same user.
+
+        The next sync is an initial one over what is stored; to-device inbox and key counts are emptied, all device
+        lists count as changed. History, state and gaps stay.
+        """
+        upkeep.rebind(self._connections, device_id)
+        self.device_id = device_id
+
+    def bind(self, homeserver: str, device_id: str | None = None) -> None:
+        """Note the homeserver's base URL, and the device if the store knows none yet."""
+        upkeep.bind(self._connections, homeserver, device_id)
+        self.homeserver, self.device_id = homeserver, self.device_id or device_id
+
+    def backup(self, target: str | os.PathLike[str]) -> None:
+        """Write a consistent, compact copy to a new file. StoreError if it exists or cannot be written."""
+        upkeep.backup(self._connections, Path(target))
+
+    # -- what a fetcher needs --------------------------------------------------------------------------------------
+
+    @property
+    def token(self) -> str | None:
+        """The token to continue from, read from the file each time (promise 3); None before the first sync."""
+        with self._connections.read() as cursor:
+            return account_query.token(cursor)
+
+    def filter_id(self, definition: str) -> str | None:
+        """The id under which the server keeps this filter (its JSON text), if it was uploaded before."""
+        with self._connections.read() as cursor:
+            return account_query.filter_id(cursor, definition)
+
+    def keep_filter(self, definition: str, filter_id: str) -> None:
+        """Remember the id of an uploaded filter."""
+        upkeep.keep_filter(self._connections, definition, filter_id)
+
+    def drop_filter(self, filter_id: str) -> None:
+        """Forget a filter's id that the server no longer knows."""
+        upkeep.drop_filter(self._connections, filter_id)
+
+    @contextmanager
+    def lease_gap(self, gap: Gap, seconds: float) -> Iterator[gaps.GapRow | None]:
+        """Hold a gap for one request, across processes; yields None while another one holds it."""
+        row = gaps.lease_gap(self._connections, gap.id, seconds)
+        try:
+            yield row
+        finally:
+            if row is not None:
+                gaps.release_gap(self._connections, gap.id)
+
+    def renew_gap(self, gap: Gap, asked: str | None, context: bytes | bytearray) -> str | None:
+        """Give a gap whose token was null or refused the token of a /context answer; None if it holds none."""
+        token = parse_context(context, gap.room_id).start
+        if token is not None:
+            gaps.renew_walk(self._connections, gap.id, asked, token)
+        return token
+
+    def give_up_gap(self, gap: Gap, reason: str) -> None:
+        """Mark a gap that cannot be filled, with the reason."""
+        gaps.give_up(self._connections, gap.id, reason)
+        self._notify()
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def read(self) -> Iterator[Snapshot]:
+        """One consistent state of the store for as long as the block lasts."""
+        with self._connections.read() as cursor:
+            yield Snapshot(cursor)
+
+    def room(self, room_id: str) -> Room:
+        """A room with all its reads. NotFoundError if the store has none of this id."""
+        return super().room(room_id)._over(self._complete_members)
+
+    def wait(self, seq: int, timeout: float | None = None) -> int | None:
+        """Wait until a batch after `seq` is stored, by whatever process: its number, None after `timeout` seconds."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while (newest := self.seq) <= seq:
+            left = _POLL_SECONDS if until is None else min(_POLL_SECONDS, until - time.monotonic())
+            if left <= 0:
+                return None
+            with self._news:
+                self._news.wait(left)
+        return newest
+
+    def info(self) -> Info:
+        """Counts, sizes and ages at a glance."""
+        with self._connections.read() as cursor:
+            return account_query.info(cursor, self.path)
+
+    def check(self) -> list[str]:
+        """What is wrong with the file, a line each: integrity, foreign keys, derived data. Empty if nothing is."""
+        with self._connections.read() as cursor:
+            return list(check(cursor))
+
+    # -- the end ---------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
+        """Close the file; redacted bytes still in its WAL leave it now."""
+        self._connections.checkpoint()
         self._connections.close()
 
     def __enter__(self) -> SyncStore:
@@ -67,3 +232,23 @@ class SyncStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _committed(self, applied: Applied) -> Applied:
+        if applied.redacted:
+            self._connections.checkpoint()
+        if applied.batch is not None:
+            self._notify()
+        return applied
+
+    def _complete_members(self, room_id: str, load: Callable[[str], Any]) -> None:
+        """Ask for the whole member list, unless the store has it."""
+        asked_at = self.seq
+        answer = load(room_id)
+        self.apply_members(room_id, getattr(answer, "body", answer), asked_at=asked_at)
+
+    def _notify(self) -> None:
+        with self._news:
+            self._news.notify_all()
+
+
+__all__ = ["STORED", "Event", "SyncStore"]

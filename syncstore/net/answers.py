@@ -15,7 +15,8 @@ T = TypeVar("T")
 class Answer:
     """A whole body as it came, decompressed, and the request it answers.
 
-    ms: from sending the last attempt to the end of the body. path: below the base URL. query: as sent, but never the token.
+    ms: from sending the last attempt to the end of the body. path: below the base URL. query: as sent, never the
+    token.
     """
 
     body: bytes | bytearray = field(repr=False)
@@ -47,7 +48,8 @@ def decode(answer: Answer) -> Any:
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
-        raise UnreachableError(f"{answer.path}: the answer is no JSON") from None
+        pass  # raised outside: the exception of json holds the whole body, a token perhaps
+    raise UnreachableError(f"{answer.path}: the answer is no JSON")
 
 
 def pick(answer: Answer, key: str, kind: type[T]) -> T:

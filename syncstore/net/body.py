@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import requests
 
+from syncstore.model.text import printable
+
 _CHUNK = 1 << 16
 _GZIP = zlib.MAX_WBITS | 16
 _SPACE = b" \t\r\n"
@@ -28,8 +30,8 @@ class BodyError(Exception):
 def read_body(response: requests.Response, limit: int) -> bytearray:
     """Read a streamed response to its end.
 
-    limit: bytes, counted after decompression. BodyError for more than that, for broken gzip, and for an encoding nobody asked
-    for. A connection that breaks or ends before Content-Length raises what requests and urllib3 raise.
+    limit: bytes, counted after decompression. BodyError for more than that, for broken gzip, and for an encoding
+    nobody asked for. A connection that breaks or ends before Content-Length raises what urllib3 raises.
     """
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", ""):
@@ -47,7 +49,7 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
     decoder = zlib.decompressobj(_GZIP)
     try:
         for chunk in chunks:
-            while chunk:  # noqa: PLW2901
+            while chunk:
                 yield decoder.decompress(chunk, _CHUNK)
                 chunk = decoder.unconsumed_tail
     except zlib.error:
@@ -59,11 +61,14 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def check_json(body: bytearray, opening: bytes, content_type: str) -> None:
     """Raise BodyError unless the body looks like JSON from its first to its last byte.
 
-    opening: b"{" or b"[", the only one allowed. Without Content-Length nothing else tells a cut answer; a page of a proxy
-    or of a hotel's network comes with status 200.
+    opening: b"{" or b"[", the only one allowed. Without Content-Length nothing else tells a cut answer; a page of a
+    proxy or of a hotel's network comes with status 200.
     """
     head, tail = body[:64].lstrip(_SPACE), body[-64:].rstrip(_SPACE)
+    if not head:
+        raise BodyError("the answer is empty", again=True)
     if head[:1] != opening:
-        raise BodyError(f"not from a homeserver: {content_type or 'no type'} instead of JSON", again=False)
+        kind = printable(content_type[:40]) or "no type"
+        raise BodyError(f"not from a homeserver: {kind} instead of JSON", again=False)
     if tail[-1:] != _CLOSING[opening]:
         raise BodyError("the answer was cut off", again=True)

@@ -21,12 +21,18 @@ _SCRUBBED = "***"
 
 
 def current_token(source: TokenSource) -> str | None:
-    """Return the token for one request; RemoteError for text that cannot be sent as a token."""
+    """Return the token for one request, None for a request without."""
     token = source() if callable(source) else source
-    # Not told by http.client: its error text holds the whole header.
-    if token is not None and not re.fullmatch("[!-~]+", token):
-        raise RemoteError("the access token is empty or has a character that cannot be sent (space, line end, non-ASCII)")
+    if token is not None:
+        check_token(token)
     return token
+
+
+def check_token(token: str) -> None:
+    """Raise RemoteError for text that cannot be sent as a token."""
+    # Not left to http.client: the text of its error holds the whole header.
+    if not re.fullmatch("[!-~]+", token):
+        raise RemoteError("the access token is empty or holds a space, a line end or a character beyond ASCII")
 
 
 def scrub(text: str, token: str | None) -> str:

@@ -30,9 +30,9 @@ def discover(server_name: str) -> str:
     FAIL_ERROR (the domain names a homeserver, but a broken one). The identity server is left unread: nothing here
     talks to it.
     """
+    if any(char in server_name for char in "/@?#"):
+        raise RemoteError(f"server name {server_name!a}: expected host[:port]")
     fallback = base_address(f"https://{server_name}")
-    if "/" in server_name:
-        raise RemoteError(f"server name {server_name!r}: expected host[:port]")
     status, body = _fetch(_well_known(fallback))
     if status == 404:
         return fallback
@@ -53,10 +53,11 @@ def _fetch(url: str) -> tuple[int, bytearray]:
     try:
         with requests.Session() as http:
             http.max_redirects = _REDIRECTS
-            timeout = (CONNECT_SECONDS, _SECONDS)
-            headers = {"Accept-Encoding": "gzip"}
-            with http.get(url, headers=headers, timeout=timeout, stream=True, auth=Signature(None, "header")) as response:
-                return response.status_code, read_body(response, _LIMIT)
+            http.headers["Accept-Encoding"] = "gzip"
+            http.auth = Signature(None, "header")
+            with http.get(url, timeout=(CONNECT_SECONDS, _SECONDS), stream=True) as response:
+                status = response.status_code
+                return status, read_body(response, _LIMIT) if status == 200 else bytearray()
     except BodyError as error:
         failure = UnreachableError(f"{url}: {error}; give the homeserver's address")
     except (OSError, HTTPError) as error:

@@ -34,13 +34,17 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (requests.exceptions.TooManyRedirects, "too many redirects"),
     (urllib3_errors.IncompleteRead, "the answer was cut off"),
     (urllib3_errors.ProtocolError, "the connection broke off"),
+    (UnicodeError, "the request holds text that is no UTF-8"),
 )
 _NEVER_SENT = (urllib3_errors.NewConnectionError, urllib3_errors.ConnectTimeoutError, ssl.SSLError)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One failed attempt. again: a later one may succeed. sent: the server may have acted on it. asked: seconds to wait."""
+    """One failed attempt.
+
+    again: a later one may succeed. sent: the server may have acted on it. asked: seconds the server wants to wait.
+    """
 
     error: RemoteError
     again: bool
@@ -56,8 +60,8 @@ def broken(place: str, error: Exception) -> Failure:
     certificate = next((cause for cause in chain if isinstance(cause, ssl.SSLCertVerificationError)), None)
     if certificate is not None:
         reason += f" ({printable(str(certificate.verify_message))})"
-    # requests calls a request that cannot be made (bad URL, bad header) a ValueError.
-    again = certificate is None and not isinstance(error, ValueError)
+    # requests calls a request that cannot be made (bad URL, bad text) a ValueError.
+    again = certificate is None and not isinstance(error, (ValueError, requests.exceptions.InvalidJSONError))
     sent = not any(isinstance(cause, _NEVER_SENT) for cause in chain)
     return Failure(UnreachableError(f"{place}: {reason}"), again, sent)
 

@@ -28,9 +28,9 @@ WORK_SECONDS = 120.0
 class Homeserver:
     """One homeserver, asked as one user. May be shared by threads.
 
-    access_token: the token or a function that returns it, called before each attempt. auth: "query" speaks to servers of 2015.
-    max_body: bytes of an answer after decompression. `pause` is the sleep between attempts; replace it to make it
-    interruptible. Errors: UnknownTokenError, RateLimitedError, UnreachableError, ServerError; RemoteError for a bad
+    access_token: the token or a function that returns it, called before each attempt. auth: "query" speaks to servers
+    of 2015. max_body: bytes of an answer after decompression. `pause` is the sleep between attempts; replace it to make
+    it interruptible. Errors: UnknownTokenError, RateLimitedError, UnreachableError, ServerError; RemoteError for a bad
     address or token.
     """
 
@@ -81,9 +81,7 @@ class Homeserver:
         device_id = decode(answer).get("device_id")
         return WhoAmI(pick(answer, "user_id", str), device_id if isinstance(device_id, str) else None)
 
-    def login(
-        self, user: str, password: str, *, device_id: str | None = None, device_name: str | None = None
-    ) -> Login:
+    def login(self, user: str, password: str, *, device_id: str | None = None, device_name: str | None = None) -> Login:
         """Log in with a password; later calls carry the new token. user: localpart or user_id."""
         identifier = {"type": "m.id.user", "user": user}
         asked = {"type": "m.login.password", "identifier": identifier, "password": password}
@@ -120,8 +118,8 @@ class Homeserver:
     ) -> Answer:
         """GET /sync. timeout: ms the server may hold the answer back. filter: an id, or JSON.
 
-        use_state_after goes under its stable and its unstable name: Synapse 1.163 silently ignores the stable one. It is never
-        sent to servers of 2015. Source: Client-Server API, GET /sync; MSC4222.
+        use_state_after goes under its stable and its unstable name: Synapse 1.163 silently ignores the stable one. It
+        is never sent to servers of 2015. Source: Client-Server API, GET /sync; MSC4222.
         """
         after = "true" if use_state_after and self._auth == "header" else None
         query = {
@@ -216,8 +214,8 @@ class Homeserver:
     def _room(self, room_id: str, *segments: str) -> str:
         return join_path(self._rooms, "rooms", room_id, *segments)
 
-    def _get(self, path: str, query: Mapping[str, str | None] = {}, opening: bytes = b"{") -> Answer:  # noqa: B006
-        call = Call("GET", path, _pairs(query), WORK_SECONDS, opening=opening)
+    def _get(self, path: str, query: Mapping[str, str | None] | None = None, opening: bytes = b"{") -> Answer:
+        call = Call("GET", path, _pairs(query or {}), WORK_SECONDS, opening=opening)
         return self._transport.send(call, self._token, self.pause)
 
     def _post(self, path: str, json: dict[str, Any], query: list[tuple[str, str]] | None = None) -> Answer:

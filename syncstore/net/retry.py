@@ -41,8 +41,8 @@ def asked_wait(headers: Mapping[str, str], error: Mapping[str, Any]) -> float | 
     Retry-After holds whole seconds or a date, retry_after_ms of older servers is finer: the longer one counts.
     Source: Client-Server API, Rate limiting; RFC 9110, 10.2.3.
     """
-    found = [seconds for seconds in (_from_header(headers.get("Retry-After")), _from_body(error)) if seconds is not None]
-    return max(found, default=None)
+    named = (_from_header(headers.get("Retry-After")), _from_body(error))
+    return max((seconds for seconds in named if seconds is not None), default=None)
 
 
 def _from_body(error: Mapping[str, Any]) -> float | None:

@@ -10,10 +10,10 @@ import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from syncstore.errors import RemoteError, UnknownTokenError
-from syncstore.model.text import printable
+from syncstore.net.credentials import check_token
 
 VARIABLE = "SYNCSTORE_ACCESS_TOKEN"
 SERVICE = "syncstore"
@@ -40,6 +40,7 @@ def find_token(user_id: str, device_id: str, token_file: str | Path | None = Non
 
 def keep_token(user_id: str, device_id: str, token: str, token_file: str | Path | None = None) -> None:
     """Keep a device's token in the file if one is named, else in the keyring."""
+    check_token(token)
     if token_file is not None:
         return _write(Path(token_file), token)
     name = _name(user_id, device_id)
@@ -64,6 +65,20 @@ def _name(user_id: str, device_id: str) -> str:
     return f"{user_id} {device_id}"
 
 
+def _keyring(ask: Callable[[Any], T]) -> T:
+    try:
+        import keyring
+    except ImportError:
+        reason = "is not installed (pip install 'syncstore[cli]')"
+    else:
+        try:
+            return ask(keyring)
+        except Exception as error:  # a backend raises whatever the libraries of its desktop raise
+            # The name alone: nobody knows what a backend puts into its text.
+            reason = f"does not work ({type(error).__name__})"
+    raise RemoteError(f"the keyring {reason}: {_INSTEAD}")
+
+
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
@@ -85,8 +100,11 @@ def _write(path: Path, token: str) -> None:
     # mkstemp makes the file 0600 before anything is in it; the rename replaces an older one at once.
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(f"{token}\n")
-        Path(name).replace(path)
+        try:
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                file.write(f"{token}\n")
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
     except OSError as error:
         raise RemoteError(f"token file {path}: {error.strerror}") from None

@@ -25,7 +25,10 @@ _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent
 
 @dataclass(frozen=True)
 class Call:
-    """One request. seconds: silence allowed before and inside the answer. opening: the answer's first byte, b"" for any."""
+    """One request.
+
+    seconds: silence allowed before and inside the answer. opening: the answer's first byte, b"" for any.
+    """
 
     method: str
     path: str
@@ -70,7 +73,7 @@ class Transport:
             failures += 1
             wait = self._retry.wait(failures, outcome.asked)
             if wait is None or not _may_repeat(call, outcome):
-                # Raised here, outside of any except: the exceptions of requests hold the URL and must not be its context.
+                # Outside of any except: an exception of requests holds the URL and must not be this one's context.
                 raise outcome.error
             log.debug("%s; attempt %d in %.1f s", outcome.error, failures + 1, wait)
             pause(wait)
@@ -87,7 +90,7 @@ class Transport:
                 check_json(body, call.opening, response.headers.get("Content-Type", ""))
         except BodyError as error:
             return unusable(place, error)
-        except (OSError, HTTPError) as error:
+        except (OSError, HTTPError, UnicodeError) as error:
             return broken(place, error)
         ms = round((time.monotonic() - started) * 1000)
         log.debug("%s: %d, %d bytes, %d ms", place, response.status_code, len(body), ms)

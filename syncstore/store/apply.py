@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from syncstore.errors import StaleBatchError
 from syncstore.model.changes import Changes, RoomChanges, TimelineChange
+from syncstore.model.records import Applied
 from syncstore.store import room, stripped
 from syncstore.store.account import mark_suspect, write_account, write_quarantine
 from syncstore.store.connection import Connections
@@ -51,21 +52,7 @@ class Asked:
     joined: Collection[str] | None = None  # what /joined_rooms confirmed, asked with a snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """What a commit did: its batch (None: it brought nothing), and counts of it."""
-
-    batch: int | None
-    initial: bool
-    rooms: int
-    events: int
-    new_events: int
-    quarantined: int
-    stripped: int
-    repeated: bool = False
-
-
-def apply_batch(connections: Connections, changes: Changes, asked: Asked) -> Committed:
+def apply_batch(connections: Connections, changes: Changes, asked: Asked) -> Applied:
     """Commit one response, or nothing of it.
 
     Raises StaleBatchError if the stored token is not the one that the request was sent under, and StoreError kinds. A
@@ -76,7 +63,7 @@ def apply_batch(connections: Connections, changes: Changes, asked: Asked) -> Com
     with connections.write(durable=bool(changes.to_device)) as cursor:
         tokens, repeated = _compare(cursor, changes, asked)
         if repeated:
-            return Committed(None, False, 0, 0, 0, 0, 0, repeated=True)
+            return Applied(None, False, 0, 0, 0, 0, 0, repeated=True)
         write = Write(cursor, "sync", int(time.time() * 1000))
         _write_rooms(write, changes, tokens, asked.joined)
         write_account(write, changes, snapshot=tokens.since is None and tokens.held is not None)
@@ -86,7 +73,7 @@ def apply_batch(connections: Connections, changes: Changes, asked: Asked) -> Com
         write.write_touched()
         _finish(write, changes, tokens, asked, started)
         cursor.execute(SET_TOKEN, (changes.next_batch, write.now))
-        return _committed(write, tokens)
+        return _applied(write, tokens)
 
 
 def _compare(cursor: sqlite3.Cursor, changes: Changes, asked: Asked) -> tuple[Tokens, bool]:
@@ -236,7 +223,7 @@ def _leave_unseen(write: Write, seen: set[int], tokens: Tokens, joined: Collecti
         if number not in seen and room_id not in joined:
             row = room.find_by_id(write, number)
             before = room.copy(row)
-            if row.membership == "join":
+            if row.membership == "join" and row.covered_to is None:
                 row.covered_to = tokens.held
             stripped.clear_piles(write, number)
             row.inviter, row.invited_directly = None, 0
@@ -278,8 +265,8 @@ def _finish(write: Write, changes: Changes, tokens: Tokens, asked: Asked, starte
     )
 
 
-def _committed(write: Write, tokens: Tokens) -> Committed:
-    return Committed(
+def _applied(write: Write, tokens: Tokens) -> Applied:
+    return Applied(
         write.batch_or_none,
         tokens.since is None,
         len(write.touched_rooms),

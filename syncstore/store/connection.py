@@ -125,6 +125,18 @@ class Connections:
                 raw.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
             return not busy
 
+    def copy_to(self, target: Path) -> None:
+        """A compact, consistent copy of the file into an empty one."""
+        with self._readers.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)
+            # VACUUM writes the copy only; query_only would refuse that too.
+            raw.execute("PRAGMA query_only = OFF")
+            try:
+                raw.execute("VACUUM INTO ?", (str(target),))
+            finally:
+                raw.execute("PRAGMA query_only = ON")
+
     def close(self) -> None:
         """Close every connection; the last one to the file removes its WAL."""
         self._readers.dispose()

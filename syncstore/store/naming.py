@@ -6,6 +6,7 @@ Made from the state pile, or from the stripped pile while invited or knocking; n
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,19 +44,19 @@ def derive_rooms(write: Write) -> None:
     for number in sorted(write.derive):
         row = room.find_by_id(write, number)
         before = room.copy(row)
-        derive(write, row)
+        derive(write.cursor, write.user_id, row)
         room.save(write, row, before)
 
 
-def derive(write: Write, row: RoomRow) -> None:
+def derive(cursor: sqlite3.Cursor, user_id: str, row: RoomRow) -> None:
     """Set the derived columns of one room from its piles."""
     stripped = row.membership in ("invite", "knock")
     statement = STRIPPED_CONTENTS if stripped else PILE_CONTENTS
-    contents = {type_: decode(content) for type_, content in write.cursor.execute(statement, (row.id,))}
+    contents = {type_: decode(content) for type_, content in cursor.execute(statement, (row.id,))}
     _facts(row, contents)
     row.display_name = row.name or row.canonical_alias
     if not row.display_name:
-        row.display_name = _stripped_name(write, row) if stripped else _members_name(write, row)
+        row.display_name = _stripped_name(cursor, user_id, row) if stripped else _members_name(cursor, user_id, row)
 
 
 def _facts(row: RoomRow, contents: _Contents) -> None:
@@ -74,12 +75,12 @@ def _text(contents: _Contents, type_: str, key: str) -> str | None:
     return clean(contents.get(type_, {}).get(key)) or None
 
 
-def _members_name(write: Write, row: RoomRow) -> str:
+def _members_name(cursor: sqlite3.Cursor, user_id: str, row: RoomRow) -> str:
     """The name made of the server's heroes, or of the members we know."""
-    people = _told_heroes(row) or _known_heroes(write, row)
+    people = _told_heroes(row) or _known_heroes(cursor, user_id, row)
     joined = row.pile_joined if row.summary_joined is None else row.summary_joined
     invited = row.pile_invited if row.summary_invited is None else row.summary_invited
-    heroes = [(user, _displayname(write, row.id, user)) for user in people]
+    heroes = [(user, _displayname(cursor, row.id, user)) for user in people]
     return clean(room_display_name(None, None, heroes, joined, invited)) or ""
 
 
@@ -87,26 +88,24 @@ def _told_heroes(row: RoomRow) -> list[str]:
     return json.loads(row.heroes) if row.heroes else []
 
 
-def _known_heroes(write: Write, row: RoomRow) -> list[str]:
+def _known_heroes(cursor: sqlite3.Cursor, user_id: str, row: RoomRow) -> list[str]:
     """Up to five others who are here or invited; if there are none, who was here."""
     for memberships in (("join", "invite"), ("leave", "ban")):
         found = [
-            user
-            for membership in memberships
-            for (user,) in write.cursor.execute(MEMBERS_OF, (row.id, membership, write.user_id))
+            user for membership in memberships for (user,) in cursor.execute(MEMBERS_OF, (row.id, membership, user_id))
         ]
         if found:
             return sorted(found)[:_HEROES]
     return []
 
 
-def _displayname(write: Write, number: int, user_id: str) -> str | None:
-    found = write.cursor.execute(MEMBER_CONTENT, (number, user_id)).fetchone()
+def _displayname(cursor: sqlite3.Cursor, number: int, user_id: str) -> str | None:
+    found = cursor.execute(MEMBER_CONTENT, (number, user_id)).fetchone()
     return None if found is None else clean(decode(found[0]).get("displayname"))
 
 
-def _stripped_name(write: Write, row: RoomRow) -> str:
+def _stripped_name(cursor: sqlite3.Cursor, user_id: str, row: RoomRow) -> str:
     """An invite is named after those that the server tells of: as a rule who invites us."""
-    members = write.cursor.execute(STRIPPED_MEMBERS, (row.id, write.user_id)).fetchall()
+    members = cursor.execute(STRIPPED_MEMBERS, (row.id, user_id)).fetchall()
     heroes = [(user, clean(decode(content).get("displayname"))) for user, content in members]
     return clean(room_display_name(None, None, heroes, len(heroes), 1)) or ""

@@ -91,6 +91,22 @@ def apply_steps(
     return restated or new_room
 
 
+def restate_members(write: Write, row: RoomRow, steps: Sequence[Step], ids: Mapping[str, int], asked_at: int) -> None:
+    """Make the room's members exactly these steps, except those that a batch after `asked_at` set."""
+    held = {key: one for key, one in _held(write, row.id, (), whole=True).items() if key[0] == "m.room.member"}
+    newer = {key for key, one in held.items() if one.batch > asked_at}
+    chains = {key: chain for key, chain in _chains(steps).items() if key not in newer}
+    before: Place | tuple[None, None] = (None, None)
+    if row.last_segment is not None:
+        before = (row.last_segment, row.last_position + 1)
+    rows = _Rows()
+    for key, chain in chains.items():
+        _walk(write, row, rows, key, chain, held.get(key), ids, (), before)
+    older = {key: one for key, one in held.items() if key not in newer}
+    _drop_unsaid(write, row, rows, older, chains, before)
+    _write(write, row, rows, new_room=False)
+
+
 def _has_create(write: Write, room: int) -> bool:
     return write.cursor.execute(HAS_CREATE, (room,)).fetchone() is not None
 

@@ -31,8 +31,8 @@ class Tokens(NamedTuple):
 
 
 def coverage(row: RoomRow, joined_before: bool, tokens: Tokens) -> str | None:
-    """The token up to which the room's timeline is known: the store's own while joined."""
-    return tokens.held if joined_before else row.covered_to
+    """The token up to which the room's timeline is known: the store's own while joined, unless it was frozen."""
+    return tokens.held if joined_before and row.covered_to is None else row.covered_to
 
 
 def place_timeline(

@@ -1,0 +1,229 @@
+"""What is read: plain values out of a store, none of which touches the file again.
+
+Columns are those of the documented views (docs/schema.md). Timestamps are integer milliseconds since 1970; JSON is kept
+as the text that came and decoded when asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from syncstore.model.content import EventContent
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A stored event; `segment` and `position` are None when it has no place in the timeline."""
+
+    room_id: str
+    event_id: str
+    type: str
+    state_key: str | None
+    sender: str
+    origin_server_ts: int | None
+    content_json: str
+    unsigned_json: str | None
+    extra_json: str | None
+    redacts: str | None
+    redacted_by: str | None
+    rel_type: str | None
+    relates_to: str | None
+    transaction_id: str | None
+    source: str
+    segment: int | None
+    position: int | None
+    batch: int
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The content, decoded anew at each call."""
+        value: dict[str, Any] = json.loads(self.content_json)
+        return value
+
+    @property
+    def unsigned(self) -> dict[str, Any]:
+        """What the server noted beside the event; {} if nothing."""
+        value = json.loads(self.unsigned_json) if self.unsigned_json else None
+        return value if isinstance(value, dict) else {}
+
+    def json(self) -> dict[str, Any]:
+        """The event as it arrived: JSON equal to what the server sent (promise 6), with its event_id."""
+        event: dict[str, Any] = {
+            "event_id": self.event_id,
+            "type": self.type,
+            "sender": self.sender,
+            "content": self.content,
+        }
+        if self.origin_server_ts is not None:
+            event["origin_server_ts"] = self.origin_server_ts
+        if self.state_key is not None:
+            event["state_key"] = self.state_key
+        if self.redacts is not None:
+            event["redacts"] = self.redacts
+        if self.unsigned_json is not None:
+            event["unsigned"] = json.loads(self.unsigned_json)
+        if self.extra_json is not None:
+            event.update(json.loads(self.extra_json))
+        return event
+
+    def parsed(self) -> EventContent:
+        """The content as a typed model of the spec.
+
+        Raises ContentError, naming the field, if it is not what the spec says for this type. The stored event is
+        unharmed. A redacted event as a rule no longer fits its type: look at `redacted_by` first.
+        """
+        from syncstore.model.content import parse_content
+
+        return parse_content(self.type, self.content, where=f"event {self.event_id} in {self.room_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class StrippedEvent:
+    """An event of an invite or knock pile: no id, no time."""
+
+    room_id: str
+    type: str
+    state_key: str
+    sender: str | None
+    content_json: str
+    batch: int
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The content, decoded anew at each call."""
+        value: dict[str, Any] = json.loads(self.content_json)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A hole in a room's timeline. `prev_batch` is its newer end, `since` its older one (None: the beginning)."""
+
+    id: int
+    room_id: str
+    kind: str
+    segment: int
+    prev_batch: str | None
+    since: str | None
+    newest_before: str | None
+    oldest_after: str | None
+    status: str
+    reason: str | None
+    attempts: int
+    opened_by: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a room; `display_name` as sent, not told apart from others of the same name."""
+
+    room_id: str
+    user_id: str
+    membership: str | None
+    display_name: str | None
+    avatar_url: str | None
+    event_id: str
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How far a user has read; `thread_id` is None for a receipt that is not threaded."""
+
+    room_id: str
+    user_id: str
+    receipt_type: str
+    thread_id: str | None
+    event_id: str
+    ts: int | None
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRecord:
+    """A row of `rooms`."""
+
+    room_id: str
+    membership: str
+    display_name: str | None
+    name: str | None
+    topic: str | None
+    avatar_url: str | None
+    canonical_alias: str | None
+    room_type: str | None
+    room_version: str | None
+    encryption: str | None
+    inviter: str | None
+    is_direct: bool
+    joined_member_count: int
+    invited_member_count: int
+    members_synced: bool
+    notification_count: int
+    highlight_count: int
+    recency_ts: int | None
+    latest_event_id: str | None
+    gap_count: int
+    batch: int
+    suspect: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a timeline: events and, in their true place, the gaps between them. Newest first.
+
+    older, newer: cursors for `timeline(before=…)` and `timeline(after=…)`; None where nothing is stored beyond.
+    """
+
+    items: list[Event | Gap]
+    older: str | None
+    newer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a commit did.
+
+    batch: its number, None if it brought nothing but a token. repeated: the response was stored already, nothing was
+    written. rooms, events: touched and delivered; new_events: of those, never seen before.
+    """
+
+    batch: int | None
+    initial: bool
+    rooms: int
+    events: int
+    new_events: int
+    quarantined: int
+    redacted: int
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What one page of a back-fill did; `gap` is the gap as it is now, None once it is closed."""
+
+    events_added: int
+    closed: bool
+    gap: Gap | None
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """A store at a glance: counts, bytes of the file with its WAL, times in milliseconds."""
+
+    path: str
+    user_id: str
+    device_id: str | None
+    homeserver: str | None
+    next_batch: str | None
+    last_sync_ts: int | None
+    format: int
+    rooms: dict[str, int]
+    events: int
+    gaps: int
+    unreachable_gaps: int
+    quarantined: int
+    suspect_rooms: int
+    file_bytes: int

@@ -1,0 +1,176 @@
+"""The reads: a snapshot of the store, and a room in it.
+
+`Reads` asks for a cursor at each call; `Snapshot` always uses the same one, so that everything read in its block is of
+one batch.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from syncstore.errors import NotFoundError
+from syncstore.model.records import Event, Gap, Member, Page, Receipt, RoomRecord, StrippedEvent
+from syncstore.store.query import account as account_query
+from syncstore.store.query import rooms as rooms_query
+from syncstore.store.query import state as state_query
+from syncstore.store.query import timeline as timeline_query
+
+Cursors = Callable[[], AbstractContextManager[sqlite3.Cursor]]
+Loader = Callable[[str], Any]
+
+
+class Reads:
+    """What can be asked of a store."""
+
+    def __init__(self, cursors: Cursors) -> None:
+        self._cursors = cursors
+
+    @property
+    def seq(self) -> int:
+        """The number of the newest batch that brought something; 0 in a new store."""
+        with self._cursors() as cursor:
+            return rooms_query.seq(cursor)
+
+    def rooms(self, membership: str | None = None) -> list[Room]:
+        """All rooms, or those of one membership (join, invite, knock, leave, ban); the newest message first."""
+        with self._cursors() as cursor:
+            return [Room(*row, _cursors=self._cursors) for row in rooms_query.rooms(cursor, membership)]
+
+    def room(self, room_id: str) -> Room:
+        """One room. NotFoundError if the store has none of this id."""
+        with self._cursors() as cursor:
+            row = rooms_query.room(cursor, room_id)
+        if row is None:
+            raise NotFoundError(f"the store has no room {room_id}")
+        return Room(*row, _cursors=self._cursors)
+
+    def room_named(self, name: str) -> Room:
+        """The one room that a person means by an id, a canonical alias or a name. NotFoundError if none or several."""
+        with self._cursors() as cursor:
+            found = rooms_query.rooms_named(cursor, name)
+        if len(found) != 1:
+            what = "no room" if not found else f"{len(found)} rooms ({', '.join(found[:5])})"
+            raise NotFoundError(f"the store has {what} of the id, alias or name {name!r}")
+        return self.room(found[0])
+
+    def events(self, event_id: str) -> list[Event]:
+        """The events of this id: ids are per room, so there may be several."""
+        with self._cursors() as cursor:
+            return timeline_query.events_with_id(cursor, event_id)
+
+    def gaps(self) -> list[Gap]:
+        """All gaps, open or unreachable, room by room."""
+        with self._cursors() as cursor:
+            return timeline_query.gaps(cursor)
+
+    def gap(self, gap_id: int) -> Gap | None:
+        """A gap as it is now, None once it is closed."""
+        with self._cursors() as cursor:
+            return timeline_query.gap(cursor, gap_id)
+
+    def account_data(self, type: str) -> dict[str, Any] | None:
+        """Global account data of one type, None if there is none."""
+        with self._cursors() as cursor:
+            return account_query.account_data(cursor, None, type)
+
+
+class Snapshot(Reads):
+    """The reads of one moment: list and timeline are of the same batch, whatever is synced meanwhile."""
+
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        @contextmanager
+        def same() -> Iterator[sqlite3.Cursor]:
+            yield cursor
+
+        super().__init__(same)
+
+
+@dataclass(frozen=True, slots=True)
+class Room(RoomRecord):
+    """A room as it was when it was asked for, and the way to everything in it."""
+
+    _cursors: Cursors = field(repr=False, compare=False)
+    _complete: Callable[[str, Loader], None] | None = field(default=None, repr=False, compare=False)
+
+    def state(self, type: str, state_key: str = "") -> Event | None:
+        """The event that holds a key of the state pile (current, or archived), None if the pile lacks it."""
+        with self._cursors() as cursor:
+            return next(iter(state_query.state(cursor, self.room_id, type, state_key)), None)
+
+    def state_map(self, type: str | None = None) -> dict[tuple[str, str], Event]:
+        """The state pile by (type, state_key): all of it, or of one type."""
+        with self._cursors() as cursor:
+            found = state_query.state(cursor, self.room_id, type)
+        return {(event.type, event.state_key or ""): event for event in found}
+
+    def members(self, membership: str | None = None, *, load: Loader | None = None) -> list[Member]:
+        """The members, or those of one membership, by user_id.
+
+        Under lazy loading the store may not know all (`members_synced`). load: what gets an answer of /members for a
+        room id, `Homeserver.members`; it is called only if the list is not complete. Not inside a snapshot.
+        """
+        if load is not None and not self._members_synced_now():
+            if self._complete is None:
+                raise NotFoundError("members cannot be loaded into a snapshot: ask the store's own room")
+            self._complete(self.room_id, load)
+        with self._cursors() as cursor:
+            return state_query.members(cursor, self.room_id, membership)
+
+    def invite_state(self) -> list[StrippedEvent]:
+        """The stripped state of an invite; never mixed with `state`."""
+        with self._cursors() as cursor:
+            return state_query.stripped(cursor, self.room_id, "invite")
+
+    def knock_state(self) -> list[StrippedEvent]:
+        """The stripped state of a knock."""
+        with self._cursors() as cursor:
+            return state_query.stripped(cursor, self.room_id, "knock")
+
+    def timeline(self, limit: int = 50, *, before: str | None = None, after: str | None = None) -> Page:
+        """A page of events, newest first, with each gap in its place: the newest, or those beyond a cursor.
+
+        limit: events at most; gaps do not count. before, after: `older` or `newer` of another page.
+        """
+        with self._cursors() as cursor:
+            return timeline_query.page(cursor, self.room_id, limit, before, after)
+
+    def event(self, event_id: str) -> Event | None:
+        """One event of this room, with or without a place in the timeline."""
+        with self._cursors() as cursor:
+            return timeline_query.event(cursor, self.room_id, event_id)
+
+    def gaps(self) -> list[Gap]:
+        """The holes of this room, the newest first."""
+        with self._cursors() as cursor:
+            return timeline_query.gaps_of(cursor, self.room_id)
+
+    def account_data(self, type: str) -> dict[str, Any] | None:
+        """Account data of this room, None if there is none of the type."""
+        with self._cursors() as cursor:
+            return account_query.account_data(cursor, self.room_id, type)
+
+    def receipts(self) -> list[Receipt]:
+        """All receipts, the oldest first."""
+        with self._cursors() as cursor:
+            return account_query.receipts(cursor, self.room_id)
+
+    def typing(self) -> list[str]:
+        """Who types, as of the last sync."""
+        with self._cursors() as cursor:
+            return account_query.typing(cursor, self.room_id)
+
+    def record(self) -> RoomRecord:
+        """The plain row, without the way back to the file."""
+        return RoomRecord(*(getattr(self, one.name) for one in fields(RoomRecord)))
+
+    def _over(self, complete: Callable[[str, Loader], None]) -> Room:
+        return replace(self, _complete=complete)
+
+    def _members_synced_now(self) -> bool:
+        with self._cursors() as cursor:
+            row = rooms_query.room(cursor, self.room_id)
+        return row is not None and RoomRecord(*row).members_synced

@@ -1,0 +1,109 @@
+"""Does the file hold together: SQLite's own checks, and derived data against the events behind it (promise 17)."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import fields
+
+from syncstore.store import room
+from syncstore.store.json_text import decode
+from syncstore.store.naming import derive
+from syncstore.store.room import RoomRow
+
+BROKEN_KEYS = "PRAGMA foreign_key_check"
+INTEGRITY = "PRAGMA integrity_check"
+OWN_USER = "SELECT user_id FROM own_account"
+ROOM_IDS = "SELECT room_id FROM room ORDER BY id"
+PILE = """
+    SELECT s.type, s.state_key, s.membership, e.type, e.state_key, e.content FROM room_state s
+    JOIN event e ON e.id = s.event WHERE s.room = ?
+"""
+LAST_PLACE = """
+    SELECT segment, position FROM event WHERE room = ? AND segment IS NOT NULL
+    ORDER BY segment DESC, position DESC LIMIT 1
+"""
+LIFTED = "SELECT event_id, content, rel_type, relates_to FROM event WHERE room = ? AND content LIKE '%m.relates_to%'"
+DIRECT = "SELECT room_id, user_id FROM direct_room"
+DIRECT_SAID = "SELECT content FROM account_datum WHERE room = 0 AND type = 'm.direct'"
+_DERIVED = [
+    "display_name",
+    "name",
+    "topic",
+    "avatar_url",
+    "canonical_alias",
+    "room_type",
+    "room_version",
+    "encryption",
+    "pile_joined",
+    "pile_invited",
+]
+
+
+def check(cursor: sqlite3.Cursor) -> Iterator[str]:
+    """One line for everything that is wrong; nothing for a sound file."""
+    for (line,) in cursor.execute(INTEGRITY).fetchall():
+        if line != "ok":
+            yield f"integrity: {line}"
+    for table, rowid, parent, _ in cursor.execute(BROKEN_KEYS).fetchall():
+        yield f"foreign key: row {rowid} of {table} points to no row of {parent}"
+    user_id = cursor.execute(OWN_USER).fetchone()[0]
+    for (room_id,) in cursor.execute(ROOM_IDS).fetchall():
+        row = RoomRow(*cursor.execute(room.LOAD, (room_id,)).fetchone())
+        yield from _room(cursor, user_id, row)
+    yield from _direct(cursor)
+
+
+def _room(cursor: sqlite3.Cursor, user_id: str, row: RoomRow) -> Iterator[str]:
+    made = room.copy(row)
+    derive(cursor, user_id, made)
+    counts: Counter[str | None] = Counter()
+    for type_, key, membership, event_type, event_key, content in cursor.execute(PILE, (row.id,)).fetchall():
+        if (type_, key) != (event_type, event_key):
+            yield f"{row.room_id}: the state of {type_} {key!r} is an event of {event_type} {event_key!r}"
+        if type_ == "m.room.member":
+            counts[membership] += 1
+            if membership != decode(content).get("membership"):
+                yield f"{row.room_id}: the pile has {key} as {membership}, the event says otherwise"
+    made.pile_joined, made.pile_invited = counts["join"], counts["invite"]
+    yield from _differences(row, made)
+    yield from _places(cursor, row)
+    yield from _relations(cursor, row)
+
+
+def _differences(row: RoomRow, made: RoomRow) -> Iterator[str]:
+    for field in fields(RoomRow):
+        stored, said = getattr(row, field.name), getattr(made, field.name)
+        if field.name in _DERIVED and stored != said:
+            yield f"{row.room_id}: {field.name} is {stored!r}, the events say {said!r}"
+
+
+def _places(cursor: sqlite3.Cursor, row: RoomRow) -> Iterator[str]:
+    last = cursor.execute(LAST_PLACE, (row.id,)).fetchone()
+    if last is not None and (row.last_segment is None or last > (row.last_segment, row.last_position)):
+        yield f"{row.room_id}: an event stands at {last}, after the room's last place"
+
+
+def _relations(cursor: sqlite3.Cursor, row: RoomRow) -> Iterator[str]:
+    for event_id, content, rel_type, relates_to in cursor.execute(LIFTED, (row.id,)).fetchall():
+        relation = decode(content).get("m.relates_to")
+        said = (relation.get("rel_type"), relation.get("event_id")) if isinstance(relation, dict) else (None, None)
+        lifted = tuple(value if isinstance(value, str) else None for value in said)
+        if lifted != (rel_type, relates_to):
+            yield f"{row.room_id}: event {event_id} is filed under another relation than its content names"
+
+
+def _direct(cursor: sqlite3.Cursor) -> Iterator[str]:
+    said = cursor.execute(DIRECT_SAID).fetchone()
+    content = json.loads(said[0]) if said else {}
+    pairs = {
+        (room_id, user_id)
+        for user_id, rooms in content.items()
+        if isinstance(rooms, list)
+        for room_id in rooms
+        if isinstance(room_id, str)
+    }
+    if pairs != set(cursor.execute(DIRECT).fetchall()):
+        yield "the direct rooms are not those of m.direct"

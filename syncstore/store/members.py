@@ -1,0 +1,55 @@
+"""The whole member list of a room, asked for on demand under lazy loading (promise 10)."""
+
+from __future__ import annotations
+
+import time
+
+from syncstore.errors import NotFoundError
+from syncstore.model.batch import Page, RoomEvent
+from syncstore.model.changes import BEFORE_TIMELINE, Step
+from syncstore.store import room
+from syncstore.store.account import write_quarantine
+from syncstore.store.connection import Connections
+from syncstore.store.event import known_events, write_events
+from syncstore.store.gap import FINISH_PAGE
+from syncstore.store.naming import derive_rooms
+from syncstore.store.redaction import apply_redactions
+from syncstore.store.state import restate_members
+from syncstore.store.write import Write
+
+
+def apply_members(connections: Connections, room_id: str, page: Page, asked_at: int) -> None:
+    """Commit an answer of /members: the list becomes exactly that, but for members set since it was asked.
+
+    asked_at: the newest batch when the request was sent. What a later batch set is newer than the answer and stays.
+    """
+    with connections.write() as cursor:
+        write = Write(cursor, "members", int(time.time() * 1000))
+        row = room.find(write, room_id)
+        if row is None:
+            raise NotFoundError(f"the store has no room {room_id}")
+        before = room.copy(row)
+        write_quarantine(write, page.bad)
+        events = [event for event in page.events if event.type == "m.room.member" and event.state_key is not None]
+        known = known_events(write, row.id, events)
+        ids = write_events(write, row.id, "members", events, known)
+        restate_members(write, row, [_step(event) for event in events], ids, asked_at)
+        row.members_synced = 1
+        write.touch(row.id, "members")
+        room.save(write, row, before)
+        apply_redactions(write)
+        derive_rooms(write)
+        write.write_touched()
+        counts = (write.event_count, write.known_count, write.quarantined_count)
+        cursor.execute(FINISH_PAGE, (*counts, write.batch))
+
+
+def _step(event: RoomEvent) -> Step:
+    membership = event.body.get("membership")
+    return Step(
+        event.type,
+        event.state_key or "",
+        event.event_id,
+        membership if isinstance(membership, str) and membership.isascii() else None,
+        BEFORE_TIMELINE,
+    )

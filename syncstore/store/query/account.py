@@ -1,0 +1,79 @@
+"""What belongs to the account or hangs on a room: account data, receipts, typing, and the store at a glance."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from syncstore.model.records import Info, Receipt
+
+GLOBAL_DATA = "SELECT content FROM account_data WHERE room_id IS NULL AND type = ?"
+ROOM_DATA = "SELECT content FROM account_data WHERE room_id = ? AND type = ?"
+RECEIPTS = "SELECT * FROM receipts WHERE room_id = ? ORDER BY ts, user_id"
+TYPING = "SELECT user_id FROM typing WHERE room_id = ? ORDER BY user_id"
+TOKEN = "SELECT next_batch FROM account"
+ACCOUNT = """
+    SELECT a.user_id, a.device_id, a.homeserver, s.token, s.updated_at, a.format
+    FROM own_account a LEFT JOIN stream s ON s.name = 'sync'
+"""
+ROOM_COUNTS = "SELECT membership, count(*) FROM rooms GROUP BY membership ORDER BY membership"
+COUNTS = """
+    SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM gaps),
+        (SELECT count(*) FROM gaps WHERE status = 'unreachable'), (SELECT count(*) FROM quarantine),
+        (SELECT count(*) FROM suspects)
+"""
+FILTER_ID = "SELECT filter_id FROM server_filter WHERE definition = ?"
+
+
+def account_data(cursor: sqlite3.Cursor, room_id: str | None, type_: str) -> dict[str, Any] | None:
+    """The content of one type, of a room or (None) of the account."""
+    found = cursor.execute(GLOBAL_DATA, (type_,)) if room_id is None else cursor.execute(ROOM_DATA, (room_id, type_))
+    row = found.fetchone()
+    return None if row is None else json.loads(row[0])
+
+
+def receipts(cursor: sqlite3.Cursor, room_id: str) -> list[Receipt]:
+    """All receipts of a room, the oldest first."""
+    return [Receipt(*row) for row in cursor.execute(RECEIPTS, (room_id,))]
+
+
+def typing(cursor: sqlite3.Cursor, room_id: str) -> list[str]:
+    """Who types, as of the last sync."""
+    return [row[0] for row in cursor.execute(TYPING, (room_id,))]
+
+
+def token(cursor: sqlite3.Cursor) -> str | None:
+    """The token to continue from; None before the first sync."""
+    row = cursor.execute(TOKEN).fetchone()
+    return None if row is None else row[0]
+
+
+def filter_id(cursor: sqlite3.Cursor, definition: str) -> str | None:
+    """The id under which the server keeps this filter, if it was uploaded before."""
+    row = cursor.execute(FILTER_ID, (definition,)).fetchone()
+    return None if row is None else row[0]
+
+
+def info(cursor: sqlite3.Cursor, path: Path) -> Info:
+    """The store at a glance."""
+    user_id, device_id, homeserver, next_batch, last_sync, format_ = cursor.execute(ACCOUNT).fetchone()
+    counts = cursor.execute(COUNTS).fetchone()
+    files = [path, Path(f"{path}-wal")]
+    return Info(
+        path=str(path),
+        user_id=user_id,
+        device_id=device_id,
+        homeserver=homeserver,
+        next_batch=next_batch,
+        last_sync_ts=last_sync,
+        format=format_,
+        rooms=dict(cursor.execute(ROOM_COUNTS).fetchall()),
+        events=counts[0],
+        gaps=counts[1],
+        unreachable_gaps=counts[2],
+        quarantined=counts[3],
+        suspect_rooms=counts[4],
+        file_bytes=sum(file.stat().st_size for file in files if file.exists()),
+    )

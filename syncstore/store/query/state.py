@@ -1,0 +1,51 @@
+"""State of a room: its pile, its members, the stripped piles beside it."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from syncstore.model.records import Event, Member, StrippedEvent
+
+EVENT_COLUMNS = """
+    r.room_id, e.event_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.content, e.unsigned, e.extra,
+    e.redacts, e.redacted_by, e.rel_type, e.relates_to, e.transaction_id, e.source, e.segment, e.position, e.batch
+"""
+STATE = (
+    "SELECT"
+    + EVENT_COLUMNS
+    + """
+    FROM room r JOIN room_state s ON s.room = r.id JOIN event e ON e.id = s.event
+    WHERE r.room_id = ?
+"""
+)
+STATE_OF_TYPE = STATE + " AND s.type = ? ORDER BY s.state_key"
+STATE_OF_KEY = STATE + " AND s.type = ? AND s.state_key = ?"
+STATE_ALL = STATE + " ORDER BY s.type, s.state_key"
+MEMBERS = "SELECT * FROM members WHERE room_id = ? ORDER BY user_id"
+MEMBERS_OF = "SELECT * FROM members WHERE room_id = ? AND membership = ? ORDER BY user_id"
+INVITE_STATE = "SELECT * FROM invite_state WHERE room_id = ? ORDER BY type, state_key"
+KNOCK_STATE = "SELECT * FROM knock_state WHERE room_id = ? ORDER BY type, state_key"
+
+
+def state(cursor: sqlite3.Cursor, room_id: str, type_: str | None = None, state_key: str | None = None) -> list[Event]:
+    """The state pile, all of it, of one type, or of one key."""
+    if type_ is None:
+        found = cursor.execute(STATE_ALL, (room_id,))
+    elif state_key is None:
+        found = cursor.execute(STATE_OF_TYPE, (room_id, type_))
+    else:
+        found = cursor.execute(STATE_OF_KEY, (room_id, type_, state_key))
+    return [Event(*row) for row in found]
+
+
+def members(cursor: sqlite3.Cursor, room_id: str, membership: str | None) -> list[Member]:
+    """The members that the store knows, by user_id."""
+    if membership is None:
+        return [Member(*row) for row in cursor.execute(MEMBERS, (room_id,))]
+    return [Member(*row) for row in cursor.execute(MEMBERS_OF, (room_id, membership))]
+
+
+def stripped(cursor: sqlite3.Cursor, room_id: str, pile: str) -> list[StrippedEvent]:
+    """The invite or the knock pile."""
+    statement = INVITE_STATE if pile == "invite" else KNOCK_STATE
+    return [StrippedEvent(*row) for row in cursor.execute(statement, (room_id,))]

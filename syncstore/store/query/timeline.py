@@ -1,0 +1,138 @@
+"""Timelines: pages of events with the gaps in their true place, and single events."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from syncstore.errors import NotFoundError
+from syncstore.model.records import Event, Gap, Page
+from syncstore.store.query.state import EVENT_COLUMNS
+
+_FROM = """
+    FROM room r JOIN event e ON e.room = r.id
+    WHERE r.room_id = ?
+"""
+OLDER = (
+    "SELECT"
+    + EVENT_COLUMNS
+    + _FROM
+    + """
+    AND e.segment IS NOT NULL AND (e.segment, e.position) < (?, ?)
+    ORDER BY e.segment DESC, e.position DESC LIMIT ?
+"""
+)
+NEWER = (
+    "SELECT"
+    + EVENT_COLUMNS
+    + _FROM
+    + """
+    AND e.segment IS NOT NULL AND (e.segment, e.position) > (?, ?)
+    ORDER BY e.segment, e.position LIMIT ?
+"""
+)
+ONE = "SELECT" + EVENT_COLUMNS + _FROM + " AND e.event_id = ?"
+ANYWHERE = (
+    "SELECT"
+    + EVENT_COLUMNS
+    + """
+    FROM room r CROSS JOIN event e ON e.room = r.id AND e.event_id = ?
+"""
+)
+GAPS = "SELECT * FROM gaps ORDER BY room_id, segment DESC"
+GAPS_OF = "SELECT * FROM gaps WHERE room_id = ? ORDER BY segment DESC"
+GAP = "SELECT * FROM gaps WHERE id = ?"
+
+_FIRST = (-(2**63), -(2**63))
+_LAST = (2**63 - 1, 2**63 - 1)
+_Place = tuple[int, int]
+
+
+def page(cursor: sqlite3.Cursor, room_id: str, limit: int, before: str | None, after: str | None) -> Page:
+    """One page, newest first: the events older than `before`, or newer than `after`, or the newest ones.
+
+    A gap stands on the page of the event after it; it does not count against the limit.
+    """
+    if after is not None:
+        found, more = _events(cursor, NEWER, room_id, _place(after), limit)
+        found.reverse()
+        low = _place(after)
+        high = _of(found[0]) if found and more else _LAST
+    else:
+        high = _LAST if before is None else _place(before)
+        found, more = _events(cursor, OLDER, room_id, high, limit)
+        low = _next_older(cursor, room_id, found) if more else _FIRST
+    gaps = [gap for gap in gaps_of(cursor, room_id) if low[0] < gap.segment <= high[0]]
+    return Page(_merged(found, gaps), *_cursors(cursor, room_id, found))
+
+
+def _events(
+    cursor: sqlite3.Cursor, statement: str, room_id: str, place: _Place, limit: int
+) -> tuple[list[Event], bool]:
+    rows = cursor.execute(statement, (room_id, *place, limit + 1)).fetchall()
+    return [Event(*row) for row in rows[:limit]], len(rows) > limit
+
+
+def _next_older(cursor: sqlite3.Cursor, room_id: str, found: list[Event]) -> _Place:
+    """The place of the event that the next page begins with: gaps above it belong to this page."""
+    row = cursor.execute(OLDER, (room_id, *_of(found[-1]), 1)).fetchone()
+    return _of(Event(*row))
+
+
+def _merged(events: list[Event], gaps: list[Gap]) -> list[Event | Gap]:
+    """Events and gaps by place, newest first; a gap stands below all events of its segment."""
+    items: list[tuple[_Place, Event | Gap]] = [(_of(event), event) for event in events]
+    items += [((gap.segment, _FIRST[1]), gap) for gap in gaps]
+    return [item for _, item in sorted(items, key=lambda one: one[0], reverse=True)]
+
+
+def _cursors(cursor: sqlite3.Cursor, room_id: str, found: list[Event]) -> tuple[str | None, str | None]:
+    if not found:
+        return None, None
+    oldest, newest = _of(found[-1]), _of(found[0])
+    older = cursor.execute(OLDER, (room_id, *oldest, 1)).fetchone()
+    newer = cursor.execute(NEWER, (room_id, *newest, 1)).fetchone()
+    return _cursor(oldest) if older else None, _cursor(newest) if newer else None
+
+
+def _of(event: Event) -> _Place:
+    assert event.segment is not None and event.position is not None
+    return event.segment, event.position
+
+
+def _cursor(place: _Place) -> str:
+    return f"{place[0]}:{place[1]}"
+
+
+def _place(cursor: str) -> _Place:
+    segment, _, position = cursor.partition(":")
+    try:
+        return int(segment), int(position)
+    except ValueError:
+        raise NotFoundError(f"{cursor!r} is no cursor of a timeline") from None
+
+
+def event(cursor: sqlite3.Cursor, room_id: str, event_id: str) -> Event | None:
+    """One event of a room."""
+    row = cursor.execute(ONE, (room_id, event_id)).fetchone()
+    return None if row is None else Event(*row)
+
+
+def events_with_id(cursor: sqlite3.Cursor, event_id: str) -> list[Event]:
+    """The events of this id in all rooms: ids are per room (promise 15)."""
+    return [Event(*row) for row in cursor.execute(ANYWHERE, (event_id,))]
+
+
+def gaps(cursor: sqlite3.Cursor) -> list[Gap]:
+    """All gaps, room by room, the newest first."""
+    return [Gap(*row) for row in cursor.execute(GAPS)]
+
+
+def gaps_of(cursor: sqlite3.Cursor, room_id: str) -> list[Gap]:
+    """The gaps of one room, the newest first."""
+    return [Gap(*row) for row in cursor.execute(GAPS_OF, (room_id,))]
+
+
+def gap(cursor: sqlite3.Cursor, gap_id: int) -> Gap | None:
+    """One gap, None once it is closed."""
+    row = cursor.execute(GAP, (gap_id,)).fetchone()
+    return None if row is None else Gap(*row)

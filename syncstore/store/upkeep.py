@@ -1,0 +1,105 @@
+"""What an owner does to a store: forget a room, take it to a new login, copy it, keep a filter's id."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from syncstore.errors import NotFoundError, StoreError
+from syncstore.store.connection import Connections
+from syncstore.store.failures import failures
+from syncstore.store.write import ACCOUNT, Write
+
+ROOM_NUMBER = "SELECT id FROM room WHERE room_id = ?"
+# Children before parents: foreign keys hold inside the transaction too.
+FORGET = (
+    "DELETE FROM bundled_copy WHERE room = ?",
+    "DELETE FROM room_state WHERE room = ?",
+    "DELETE FROM replaced_state WHERE room = ?",
+    "DELETE FROM stripped_state WHERE room = ?",
+    "DELETE FROM gap WHERE room = ?",
+    "DELETE FROM account_datum WHERE room = ?",
+    "DELETE FROM unknown_key WHERE room = ?",
+    "DELETE FROM receipt WHERE room = ?",
+    "DELETE FROM thread_count WHERE room = ?",
+    "DELETE FROM typist WHERE room = ?",
+    "DELETE FROM waiting_redaction WHERE room = ?",
+    "DELETE FROM event WHERE room = ?",
+    "DELETE FROM touched WHERE room = ?",
+    "DELETE FROM quarantined WHERE room_id = (SELECT room_id FROM room WHERE id = ?)",
+    "DELETE FROM room WHERE id = ?",
+)
+# While joined the coverage token is the store's own: with a new login that token is gone, so it is kept per room.
+FREEZE_COVERAGE = """
+    UPDATE room SET covered_to = (SELECT token FROM stream WHERE name = 'sync')
+    WHERE membership = 'join' AND covered_to IS NULL
+"""
+REBIND = (
+    "UPDATE stream SET token = NULL WHERE name = 'sync'",
+    "DELETE FROM to_device_message",
+    "DELETE FROM server_filter",
+)
+NEW_DEVICE = "UPDATE own_account SET device_id = ?, one_time_keys = NULL, fallback_keys = NULL"
+ALL_DEVICE_LISTS = "INSERT OR REPLACE INTO device_list (user_id, change, batch) VALUES ('*', 'changed', ?)"
+SET_HOMESERVER = "UPDATE own_account SET homeserver = ?, device_id = coalesce(device_id, ?)"
+KEEP_FILTER = "INSERT OR REPLACE INTO server_filter (definition, filter_id) VALUES (?, ?)"
+
+
+def forget(connections: Connections, room_id: str) -> None:
+    """Delete everything the store holds of a room; its bytes leave the file at the next truncating checkpoint."""
+    with connections.write() as cursor:
+        row = cursor.execute(ROOM_NUMBER, (room_id,)).fetchone()
+        if row is None:
+            raise NotFoundError(f"the store has no room {room_id}")
+        for statement in FORGET:
+            cursor.execute(statement, row)
+        write = Write(cursor, "prune", int(time.time() * 1000))
+        write.touch(ACCOUNT, "forgotten")
+        write.write_touched()
+    connections.checkpoint()
+
+
+def rebind(connections: Connections, device_id: str) -> None:
+    """Take the file to a new login of the same user: the next sync is initial, what belonged to the device is gone."""
+    with connections.write(durable=True) as cursor:
+        write = Write(cursor, "repair", int(time.time() * 1000))
+        cursor.execute(FREEZE_COVERAGE)
+        for statement in REBIND:
+            cursor.execute(statement)
+        cursor.execute(NEW_DEVICE, (device_id,))
+        cursor.execute(ALL_DEVICE_LISTS, (write.batch,))
+        write.touch(ACCOUNT, "device")
+        write.write_touched()
+
+
+def bind(connections: Connections, homeserver: str, device_id: str | None) -> None:
+    """Note where the account lives, and its device if the store does not know it yet."""
+    with connections.write() as cursor:
+        cursor.execute(SET_HOMESERVER, (homeserver, device_id))
+
+
+def keep_filter(connections: Connections, definition: str, filter_id: str) -> None:
+    """Remember under which id the server keeps a filter."""
+    with connections.write() as cursor:
+        cursor.execute(KEEP_FILTER, (definition, filter_id))
+
+
+def drop_filter(connections: Connections, filter_id: str) -> None:
+    """Forget an id that the server no longer knows."""
+    with connections.write() as cursor:
+        cursor.execute("DELETE FROM server_filter WHERE filter_id = ?", (filter_id,))
+
+
+def backup(connections: Connections, target: Path) -> None:
+    """A consistent copy of the file as of now, compact, readable for its owner alone. Never overwrites."""
+    try:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise StoreError(f"{target} cannot be written: {error.strerror}") from None
+    try:
+        with failures(target):
+            connections.copy_to(target)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise

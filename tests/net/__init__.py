@@ -1,0 +1,1 @@
+"""Proofs of syncstore.net against a homeserver made of failures, on loopback."""
