@@ -38,7 +38,7 @@ class Reads:
     def rooms(self, membership: str | None = None) -> list[Room]:
         """All rooms, or those of one membership (join, invite, knock, leave, ban); the newest message first."""
         with self._cursors() as cursor:
-            return [Room(*row, _cursors=self._cursors) for row in rooms_query.rooms(cursor, membership)]
+            return [_room(row, self._cursors) for row in rooms_query.rooms(cursor, membership)]
 
     def room(self, room_id: str) -> Room:
         """One room. NotFoundError if the store has none of this id."""
@@ -46,7 +46,7 @@ class Reads:
             row = rooms_query.room(cursor, room_id)
         if row is None:
             raise NotFoundError(f"the store has no room {room_id}")
-        return Room(*row, _cursors=self._cursors)
+        return _room(row, self._cursors)
 
     def room_named(self, name: str) -> Room:
         """The one room that a person means by an id, a canonical alias or a name. NotFoundError if none or several."""
@@ -76,6 +76,10 @@ class Reads:
         """Global account data of one type, None if there is none."""
         with self._cursors() as cursor:
             return account_query.account_data(cursor, None, type)
+
+
+def _room(row: tuple[Any, ...], cursors: Cursors) -> Room:
+    return Room(*(*row, cursors))
 
 
 class Snapshot(Reads):

@@ -49,7 +49,7 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
     decoder = zlib.decompressobj(_GZIP)
     try:
         for chunk in chunks:
-            while chunk:
+            while chunk and not decoder.eof:
                 yield decoder.decompress(chunk, _CHUNK)
                 chunk = decoder.unconsumed_tail
     except zlib.error:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
-import requests
 from urllib3.exceptions import HTTPError
 
 from syncstore.errors import RemoteError, ServerError, UnreachableError
@@ -16,11 +15,12 @@ from syncstore.net.credentials import Signature
 from syncstore.net.failures import broken
 from syncstore.net.homeserver import Homeserver
 from syncstore.net.retry import Retry
-from syncstore.net.transport import CONNECT_SECONDS
+from syncstore.net.transport import CONNECT_SECONDS, Session
 
 _LIMIT = 1 << 16
 _SECONDS = 30.0
-_REDIRECTS = 5
+_HOPS = 6
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 
 def discover(server_name: str) -> str:
@@ -48,19 +48,22 @@ def _well_known(fallback: str) -> str:
 
 
 def _fetch(url: str) -> tuple[int, bytearray]:
-    # Redirects are followed here, as the spec wants: no token is on the way.
     failure: RemoteError
     try:
-        with requests.Session() as http:
-            http.max_redirects = _REDIRECTS
+        with Session() as http:
             http.headers["Accept-Encoding"] = "gzip"
             http.auth = Signature(None, "header")
-            with http.get(url, timeout=(CONNECT_SECONDS, _SECONDS), stream=True) as response:
-                status = response.status_code
-                return status, read_body(response, _LIMIT) if status == 200 else bytearray()
+            # Redirects are followed here, as the spec wants: no token is on the way.
+            for _ in range(_HOPS):
+                with http.get(url, timeout=(CONNECT_SECONDS, _SECONDS), stream=True) as response:
+                    status = response.status_code
+                    if status not in _REDIRECTS:
+                        return status, read_body(response, _LIMIT) if status == 200 else bytearray()
+                    url = urljoin(url, response.headers.get("Location", ""))
+        failure = UnreachableError(f"{url}: too many redirects; give the homeserver's address")
     except BodyError as error:
         failure = UnreachableError(f"{url}: {error}; give the homeserver's address")
-    except (OSError, HTTPError) as error:
+    except (OSError, HTTPError, ValueError) as error:
         failure = UnreachableError(f"{broken(url, error).error}; give the homeserver's address")
     raise failure
 

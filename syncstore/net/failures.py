@@ -31,7 +31,6 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (requests.exceptions.ProxyError, "the proxy failed"),
     (requests.Timeout, "no answer in time"),
     (urllib3_errors.TimeoutError, "no answer in time"),
-    (requests.exceptions.TooManyRedirects, "too many redirects"),
     (urllib3_errors.IncompleteRead, "the answer was cut off"),
     (urllib3_errors.ProtocolError, "the connection broke off"),
     (UnicodeError, "the request holds text that is no UTF-8"),

@@ -43,15 +43,22 @@ class Call:
         return f"{self.method} {self.path}"
 
 
+class Session(requests.Session):
+    """Sees no redirects: even when told not to follow one, requests reads its whole body into memory."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return no target."""
+
+
 class Transport:
-    """A requests.Session that never shows the token and never follows a redirect."""
+    """Sends calls for one Homeserver and never shows the token."""
 
     def __init__(self, base_url: str, auth: Auth, max_body: int, retry: Retry) -> None:
         self._base_url = base_url
         self._auth = auth
         self._max_body = max_body
         self._retry = retry
-        self._http = requests.Session()
+        self._http = Session()
         self._http.headers.update(_HEADERS)
         if auth == "query":
             scrub_library_logs()
@@ -90,7 +97,7 @@ class Transport:
                 check_json(body, call.opening, response.headers.get("Content-Type", ""))
         except BodyError as error:
             return unusable(place, error)
-        except (OSError, HTTPError, UnicodeError) as error:
+        except (OSError, HTTPError, ValueError) as error:
             return broken(place, error)
         ms = round((time.monotonic() - started) * 1000)
         log.debug("%s: %d, %d bytes, %d ms", place, response.status_code, len(body), ms)
@@ -105,7 +112,6 @@ class Transport:
             auth=Signature(token, self._auth),
             timeout=(CONNECT_SECONDS, call.seconds),
             stream=True,
-            allow_redirects=False,
         )
 
 

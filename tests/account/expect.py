@@ -1,23 +1,27 @@
 """What a correct store holds after a run of answers: promises 2, 4, 7 to 9, 11, 12 and 16, read anew, in plain dicts.
 
-The answers come from answer.py and know no wire form, so one expectation stands for all three. `view()` gives the shape
-that readback.py gives of a file.
+The answers come from answer.py and know no wire form. A form decides only which superseded state events and which pruned
+copies reach the client at all: `shows` says it. `view()` gives the shape that readback.py gives of a file.
 """
 
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, Literal
 
 from .events import CREATE, ME, Json, Key, kept_content, key_of, redaction_target, secrets
 
+# Which events of the state block come: those as of the start of the timeline, those as of its end, or (a classic body in
+# the form of 2015) of those as of the start the ones that the timeline does not supersede.
+Shows = Literal["start", "end", "2015"]
 _OWN: Key = ("m.room.member", ME)
 
 
 class Expected:
-    """The model store of one account."""
+    """The model store of one account, fed in a form that `shows` this much of state blocks."""
 
-    def __init__(self) -> None:
+    def __init__(self, shows: Shows = "start") -> None:
+        self.shows: Shows = shows
         self.token: str | None = None
         self.rooms: dict[str, Json] = {}
         self.account_data: dict[str, Json] = {}
@@ -69,7 +73,7 @@ class Expected:
             room[entry["section"]] = {(e["type"], e["state_key"]): e["content"] for e in entry["stripped"]}
             return
         room["invite"], room["knock"] = {}, {}
-        _receive(room, entry)
+        _receive(room, entry, self.shows)
         _state(room, entry)
         _timeline(room, entry, since is not None and since == covered)
         room["account_data"].update(deepcopy(entry["account_data"]))
@@ -122,9 +126,19 @@ def _new_room() -> Json:
     }
 
 
-def _receive(room: Json, entry: Json) -> None:
+def _shown_ids(entry: Json, shows: Shows) -> set[str]:
+    if shows == "2015":
+        superseded = {key_of(entry["events"][one]) for one in entry["timeline"]} - {None}
+        block = [one for one in entry["before"] if key_of(entry["events"][one]) not in superseded]
+    else:
+        block = entry["before" if shows == "start" else "after"]
+    return {*block, *entry["timeline"]}
+
+
+def _receive(room: Json, entry: Json, shows: Shows) -> None:
     """Promises 11 and 16: the first copy counts, a pruned copy and a redaction strip, nothing restores."""
-    for event_id, event in entry["events"].items():
+    for event_id in _shown_ids(entry, shows):
+        event = entry["events"][event_id]
         room["events"].setdefault(event_id, deepcopy(event))
         if "redacted_because" in event["unsigned"]:
             room["stripped"].add(event_id)
@@ -134,8 +148,7 @@ def _receive(room: Json, entry: Json) -> None:
 
 def _state(room: Json, entry: Json) -> None:
     """Promises 8 and 9: a delta is laid over the pile; a block or timeline with the creation restates the room."""
-    timeline = [one for one in entry["timeline"] if key_of(entry["events"][one]) is not None]
-    named = [*entry["before"], *timeline]
+    named = [*entry["before"], *entry["timeline"]]
     brought = {key: one for one in named if (key := key_of(entry["events"][one])) is not None}
     if CREATE in brought and CREATE in room["state"]:
         room["state"] = {}
@@ -179,7 +192,7 @@ def _lost(room: Json, event_id: str) -> set[str]:
     return secrets(room["events"][event_id], _version(room))
 
 
-def _shown(room: Json, type_: str, field: str) -> Any:
+def _said(room: Json, type_: str, field: str) -> Any:
     """Name or topic: of the stripped pile while invited or knocking (promise 7), else of the state pile."""
     if room["membership"] in ("invite", "knock"):
         return room[room["membership"]].get((type_, ""), {}).get(field)
@@ -192,8 +205,8 @@ def _room_view(room: Json) -> Json:
     joined = room["membership"] == "join"
     return {
         "membership": room["membership"],
-        "name": _shown(room, "m.room.name", "name"),
-        "topic": _shown(room, "m.room.topic", "topic"),
+        "name": _said(room, "m.room.name", "name"),
+        "topic": _said(room, "m.room.topic", "topic"),
         "state": {key: (one, _content(room, one)) for key, one in room["state"].items()},
         "archived": not joined,
         "invite": room["invite"],

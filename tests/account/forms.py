@@ -45,7 +45,7 @@ def _map_events(room_id: str, entry: Json) -> None:
     if "timeline" in entry:
         entry["timeline"]["events"] = [event["event_id"] for event in timeline]
     entry["event_map"] = {}
-    for event in [*block, *timeline]:
+    for event in [*(one for one in block if one["event_id"] in at_end.values()), *timeline]:
         unsigned = event.get("unsigned", {})
         if "transaction_id" in unsigned:
             unsigned["txn_id"] = unsigned.pop("transaction_id")

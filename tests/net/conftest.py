@@ -27,7 +27,8 @@ def connect(fake: Fake) -> Iterator[Callable[..., Homeserver]]:
     made: list[Homeserver] = []
 
     def make(**options: Any) -> Homeserver:
-        options = {"access_token": TOKEN, "retry": Retry(attempts=4, base=1, cap=8)} | options
+        options.setdefault("access_token", TOKEN)
+        options.setdefault("retry", Retry(attempts=4, base=1, cap=8))
         server = Homeserver(options.pop("base_url", fake.url), **options)
         server.pause = lambda seconds: pytest.fail("a pause nobody counts")
         made.append(server)

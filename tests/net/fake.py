@@ -13,13 +13,17 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 @dataclass
 class Reply:
-    """One answer. declared: a Content-Length that is not true, -1 for none. before: runs before anything is sent."""
+    """One answer.
+
+    declared: a Content-Length that is not true, -1 for none. before, after: run before and after anything is sent.
+    """
 
     status: int = 200
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
     declared: int | None = None
-    before: Callable[[], Any] | None = None
+    before: Callable[[], Any] = lambda: None
+    after: Callable[[], Any] = lambda: None
 
 
 @dataclass
@@ -53,6 +57,13 @@ def answer(value: Any, status: int = 200, **headers: str) -> Reply:
     return Reply(status, json.dumps(value).encode(), {"Content-Type": "application/json"} | names)
 
 
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # the client went away, as some tests want
+
+
 class Fake:
     """A server on 127.0.0.1. It gives the replies one after the other and then the last one for ever."""
 
@@ -60,8 +71,7 @@ class Fake:
         self.seen: list[Seen] = []
         self.connections: set[tuple[str, int]] = set()
         self._replies: list[Reply] = [Reply()]
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._http.daemon_threads = True
+        self._http = _Quiet(("127.0.0.1", 0), self._handler())
         self.port = self._http.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._http.serve_forever, args=(0.005,), daemon=True).start()
@@ -92,12 +102,10 @@ class Fake:
                 fake.connections.add(self.client_address)
                 fake.seen.append(Seen(self.command, self.path, dict(self.headers), body))
                 reply = fake._next()
-                if reply.before is not None:
-                    reply.before()
-                try:
-                    self._write(reply)
-                except OSError:
-                    self.close_connection = True  # the client went away, as some tests want
+                reply.before()
+                self._write(reply)
+                self.wfile.flush()
+                reply.after()
 
             def _write(self, reply: Reply) -> None:
                 self.send_response(reply.status)

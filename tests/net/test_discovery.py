@@ -73,7 +73,7 @@ def test_a_stated_homeserver_that_is_none(named: Fake, base_url: str, monkeypatc
 
 def test_a_stated_address_that_answers_something_else(named: Fake) -> None:
     named.say(stated(named.url), answer({"hello": 1}))
-    with pytest.raises(ServerError, match="broken homeserver: .*'versions'"):
+    with pytest.raises(ServerError, match=r"broken homeserver: .*'versions'"):
         discover("example.org")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,10 +24,10 @@ SECRET = "syt_S3cret"
 class Memory(KeyringBackend):
     """A keyring in a dict."""
 
-    priority = 1  # type: ignore[assignment]
+    priority = 1
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.kept: dict[tuple[str, str], str] = {}
 
     def get_password(self, service: str, username: str) -> str | None:
@@ -147,9 +148,9 @@ def test_a_token_that_cannot_be_sent_is_not_kept(memory: Memory, bad: str) -> No
     assert memory.kept == {}
 
 
-@pytest.mark.parametrize("backend", [fail.Keyring(), null.Keyring(), Broken()])
-def test_a_keyring_that_does_not_work(backend: KeyringBackend) -> None:
-    keyring.set_keyring(backend)
+@pytest.mark.parametrize("backend", [fail.Keyring, null.Keyring, Broken])
+def test_a_keyring_that_does_not_work(backend: type[KeyringBackend]) -> None:
+    keyring.set_keyring(backend())
     with pytest.raises(RemoteError, match=f"keyring .*: set {VARIABLE} or use a token file") as caught:
         keep_token(*ALICE, SECRET)
     assert SECRET not in str(caught.value)
@@ -173,8 +174,6 @@ def test_a_keyring_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_keyring_is_imported_when_needed() -> None:
-    import subprocess
-
     code = "import sys, syncstore.net, syncstore.net.tokens; print('keyring' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -12,7 +12,7 @@ from syncstore.errors import StaleBatchError
 from tests.account import forms
 from tests.account.answer import sync
 from tests.account.events import ME, Json
-from tests.account.expect import Expected
+from tests.account.expect import Expected, Shows
 from tests.account.server import Account
 
 from .script import Action
@@ -25,6 +25,9 @@ FORMS: dict[str, Render] = {
     "unstable": lambda answer: forms.state_after(answer, forms.UNSTABLE, own_left=False),
     "2015": lambda answer: forms.to_2015(forms.classic(answer)),
 }
+
+
+SHOWS: dict[str, Shows] = {"classic": "start", "state_after": "end", "unstable": "end", "2015": "2015"}
 
 
 def body(answer: Json, render: Render, *, backwards: bool = False) -> bytes:

@@ -17,7 +17,7 @@ from tests.account.readback import check_file, compare, differences, places, rea
 from tests.account.server import Account
 
 from .crash import die_within
-from .drive import FORMS, agree, apply, ask, check_model, open_store
+from .drive import FORMS, SHOWS, agree, apply, ask, check_model, open_store
 from .profile import effort
 from .script import ACTIONS, POLICIES, SYNCS, Action, new_account, perform
 
@@ -42,6 +42,7 @@ class AccountMachine(RuleBasedStateMachine):
     def begin(self, policy: Json, form: str) -> None:
         self.account = new_account(policy)
         self.form = form
+        self.expected = Expected(SHOWS[form])
 
     def teardown(self) -> None:
         self.store.close()

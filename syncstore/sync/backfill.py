@@ -1,0 +1,87 @@
+"""Filling gaps: one request per gap at a time, a page and its token in one commit (promises 13 and 14)."""
+
+from __future__ import annotations
+
+from syncstore.errors import ServerError
+from syncstore.ingest import SyncStore
+from syncstore.model.records import Filled, Gap
+from syncstore.net import Answer, Homeserver
+
+# Longer than a request may take: a lease that outlives its process ends by itself.
+_LEASE_SECONDS = 180.0
+
+
+def fill(server: Homeserver, store: SyncStore, gap: Gap, limit: int) -> Filled:
+    """Fetch and commit one page of a gap."""
+    with store.lease_gap(gap, _LEASE_SECONDS) as row:
+        if row is None or row.status == "closed":
+            return _filled(store, gap, 0)
+        try:
+            asked, answer = _page(server, store, gap, row.walk, row.since, limit)
+        except _Unreachable as error:
+            store.give_up_gap(gap, str(error))
+            return _filled(store, gap, 0)
+        done = store.apply_page(gap, asked, answer.body)
+    return _filled(store, gap, done.added)
+
+
+def fill_all(server: Homeserver, store: SyncStore, budget: int, limit: int) -> int:
+    """Fill open gaps until none is left or the budget of pages is spent; returns events added."""
+    added = 0
+    for gap in store.gaps():
+        current: Gap | None = gap
+        while budget > 0 and current is not None and current.status == "open":
+            budget -= 1
+            filled = fill(server, store, current, limit)
+            added += filled.events_added
+            if filled.gap == current:
+                break  # another process is at it
+            current = filled.gap
+    return added
+
+
+class _Unreachable(Exception):  # noqa: N818 - becomes the gap's reason
+    pass
+
+
+def _filled(store: SyncStore, gap: Gap, added: int) -> Filled:
+    now = store.gap(gap.id)
+    return Filled(added, now is None, now)
+
+
+def _page(
+    server: Homeserver, store: SyncStore, gap: Gap, walk: str | None, to: str | None, limit: int
+) -> tuple[str, Answer]:
+    """The next page and the token it was asked with; a token that is null or refused is renewed first."""
+    if walk is not None:
+        try:
+            return walk, server.messages(gap.room_id, from_=walk, to=to, dir="b", limit=limit)
+        except ServerError as error:
+            if error.status != 400:
+                raise _told(error) from None
+    token = _renewed(server, store, gap, walk)
+    try:
+        return token, server.messages(gap.room_id, from_=token, to=to, dir="b", limit=limit)
+    except ServerError as error:
+        raise _told(error) from None
+
+
+def _renewed(server: Homeserver, store: SyncStore, gap: Gap, walk: str | None) -> str:
+    """A token just before the event after the gap, asked for by /context."""
+    if gap.oldest_after is None:
+        raise _Unreachable("the server takes no token of this gap, and no event after it is stored")
+    try:
+        answer = server.context(gap.room_id, gap.oldest_after)
+    except ServerError as error:
+        raise _told(error) from None
+    token = store.renew_gap(gap, walk, answer.body)
+    if token is None or token == walk:
+        raise _Unreachable(f"the server gives no token before {gap.oldest_after}")
+    return token
+
+
+def _told(error: ServerError) -> Exception:
+    """An answer that asking again would not change gives the gap up; others are the caller's."""
+    if error.status in (400, 403, 404):
+        return _Unreachable(str(error))
+    return error

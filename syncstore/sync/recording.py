@@ -1,0 +1,85 @@
+"""Recordings: every response with what its request carried, so that a sync problem can be played again.
+
+A folder of pairs, `000001.request.json` and `000001.body.json`. The body is kept byte by byte; the request never holds
+an access token. Bodies are private: files are readable for their owner alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from syncstore.errors import NotFoundError, StoreError
+
+_REQUEST, _BODY = ".request.json", ".body.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A response and its request. `told` false: a bare body, whose request is not known."""
+
+    body: bytes
+    since: str | None = None
+    held: str | None = None
+    full_state: bool = False
+    joined: list[str] | None = None
+    user_id: str | None = None
+    device_id: str | None = None
+    told: bool = True
+
+
+class Recorder:
+    """Adds responses to a folder, which is made if it is missing."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._folder = Path(folder)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._number = max((int(path.name[:6]) for path in self._folder.glob(f"*{_REQUEST}")), default=0)
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{self._folder} cannot hold a recording: {error}") from None
+
+    def keep(self, one: Recorded) -> None:
+        """Write one response; the request last, so that a pair is whole once its request is there."""
+        self._number += 1
+        stem = f"{self._number:06d}"
+        request = {key: value for key, value in asdict(one).items() if key not in ("body", "told")}
+        self._write(stem + _BODY, one.body)
+        self._write(stem + _REQUEST, json.dumps(request, indent=1).encode())
+
+    def _write(self, name: str, content: bytes) -> None:
+        path = self._folder / name
+        try:
+            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+                file.write(content)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def recorded(where: str | os.PathLike[str]) -> Iterator[Recorded]:
+    """The responses of a recording in their order, or the one body of a file.
+
+    Raises NotFoundError for a path that is neither, StoreError for a request that cannot be read.
+    """
+    path = Path(where)
+    if path.is_dir():
+        requests = sorted(path.glob(f"*{_REQUEST}"))
+        if not requests:
+            raise NotFoundError(f"{path} holds no recording (no *{_REQUEST})")
+        for request in requests:
+            yield _pair(request)
+    elif path.is_file():
+        yield Recorded(path.read_bytes(), told=False)
+    else:
+        raise NotFoundError(f"{path} does not exist")
+
+
+def _pair(request: Path) -> Recorded:
+    body = request.with_name(request.name.replace(_REQUEST, _BODY))
+    try:
+        return Recorded(body=body.read_bytes(), **json.loads(request.read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        raise StoreError(f"{request} cannot be read as a recorded request: {error}") from None

@@ -1,0 +1,186 @@
+"""The sync loop: read the token, ask, commit; again (promises 2 and 3).
+
+Nothing is kept between two turns: the token is the store's, so another process may sync the same file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from syncstore.errors import RateLimitedError, RemoteError, ServerError, StaleBatchError, UnreachableError
+from syncstore.ingest import SyncStore
+from syncstore.model.filters import checked_filter, default_filter
+from syncstore.model.records import Applied, Filled, Gap
+from syncstore.net import Answer, Homeserver
+from syncstore.sync.backfill import fill, fill_all
+from syncstore.sync.pace import Pace
+from syncstore.sync.recording import Recorded, Recorder
+
+_STALE_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where the loop stands: `asking`, `storing` or `waiting` (after `error`, for `seconds`)."""
+
+    kind: str
+    since: str | None = None
+    error: str | None = None
+    seconds: float | None = None
+
+
+class Syncer:
+    """Keeps a store up to date with its homeserver.
+
+    filter: a filter definition; what would lose events is refused (promise 18). timeout: of the long poll, in
+    milliseconds. full_members: ask for all members instead of loading them lazily. on_batch: called after each commit.
+    on_status: called when the loop begins to ask, to store, to wait. record: a folder that keeps every response.
+
+    Raises FilterError for a filter that is not safe.
+    """
+
+    def __init__(
+        self,
+        server: Homeserver,
+        store: SyncStore,
+        *,
+        filter: Mapping[str, Any] | None = None,
+        timeout: int = 30_000,
+        set_presence: str | None = None,
+        full_members: bool = False,
+        on_batch: Callable[[Applied], None] | None = None,
+        on_status: Callable[[Status], None] | None = None,
+        record: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.server = server
+        self.store = store
+        # True while the loop only waits for the network: then, and only then, it may be interrupted by an exception.
+        self.interruptible = False
+        self._filter = checked_filter(filter) if filter is not None else default_filter(full_members=full_members)
+        self._timeout = timeout
+        self._set_presence = set_presence
+        self._on_batch = on_batch
+        self._on_status = on_status
+        self._recorder = Recorder(record) if record is not None else None
+
+    def run_once(self) -> Applied:
+        """Fetch what there is now and commit it, without waiting for more.
+
+        Raises RemoteError kinds, WireError, StoreError kinds; the store is then as it was.
+        """
+        return self._turn(timeout=0)
+
+    def run_forever(self, stop: threading.Event | None = None) -> None:
+        """Sync until `stop` is set: a batch that was fetched is committed first.
+
+        A server out of reach is asked again, ever more slowly, without end. Raises UnknownTokenError, ServerError for
+        an answer that asking again would not change, and StoreError kinds.
+        """
+        stop = stop or threading.Event()
+        pace = Pace()
+        wait = self._pause_until(stop)
+        self.server.pause = wait
+        while not stop.is_set():
+            try:
+                self._turn(timeout=self._timeout)
+                pace.reset()
+            except RemoteError as error:
+                if stop.is_set():
+                    return
+                if not _passing(error):
+                    raise
+                seconds = pace.next(getattr(error, "retry_after", None))
+                self._tell(Status("waiting", error=str(error), seconds=seconds))
+                wait(seconds)
+
+    def backfill(self, gap: Gap, limit: int = 100) -> Filled:
+        """Fetch one page into a gap, from its newer end: at most `limit` events (promises 13 and 14).
+
+        While another process asks for the same gap nothing is done. Raises RemoteError kinds when the server is out of
+        reach; an answer that proves the gap unreachable is noted on it instead.
+        """
+        return fill(self.server, self.store, gap, limit)
+
+    def backfill_all(self, budget: int, limit: int = 100) -> int:
+        """Fill open gaps, the newest of each room first, with at most `budget` pages; returns events added."""
+        return fill_all(self.server, self.store, budget, limit)
+
+    def _turn(self, *, timeout: int) -> Applied:
+        for _ in range(_STALE_TRIES):
+            since = self.store.token
+            try:
+                return self._fetch(since, timeout if since is not None else 0)
+            except StaleBatchError:
+                continue  # another process was faster: ask from where it left the store
+        return self._fetch(self.store.token, timeout)
+
+    def _fetch(self, since: str | None, timeout: int) -> Applied:
+        """One request and its commit."""
+        # Without a token over a store that has rooms (a new login): only this request proves what is gone.
+        snapshot = since is None and self.store.seq > 0
+        self._tell(Status("asking", since))
+        self.interruptible = True
+        try:
+            answer = self._ask(since, timeout, include_leave=snapshot)
+            joined = self.server.joined_rooms() if snapshot else None
+        finally:
+            self.interruptible = False
+        self._tell(Status("storing", since))
+        body = bytes(answer.body) if self._recorder else answer.body
+        if self._recorder is not None:
+            store = self.store
+            self._recorder.keep(Recorded(bytes(body), since, since, False, joined, store.user_id, store.device_id))
+        applied = self.store.apply(body, since=since, held=since, fetch_ms=answer.ms, joined=joined)
+        if self._on_batch is not None:
+            self._on_batch(applied)
+        return applied
+
+    def _ask(self, since: str | None, timeout: int, *, include_leave: bool) -> Answer:
+        definition = self._filter
+        if include_leave:
+            definition = {**definition, "room": {**definition.get("room", {}), "include_leave": True}}
+        text = json.dumps(definition, sort_keys=True)
+        kept = self.store.filter_id(text)
+        filter_id = kept or self._upload(text, definition)
+        try:
+            return self._sync(since, filter_id, timeout)
+        except ServerError as error:
+            # A server that lost its filters says so; one that refuses the token says the same of a fresh id.
+            if kept is None or error.status not in (400, 404):
+                raise
+            self.store.drop_filter(kept)
+            return self._sync(since, self._upload(text, definition), timeout)
+
+    def _sync(self, since: str | None, filter_id: str, timeout: int) -> Answer:
+        return self.server.sync(since=since, filter=filter_id, timeout=timeout, set_presence=self._set_presence)
+
+    def _upload(self, text: str, definition: Mapping[str, Any]) -> str:
+        filter_id = self.server.upload_filter(self.store.user_id, definition)
+        self.store.keep_filter(text, filter_id)
+        return filter_id
+
+    def _pause_until(self, stop: threading.Event) -> Callable[[float], None]:
+        def pause(seconds: float) -> None:
+            self.interruptible = True
+            try:
+                stop.wait(seconds)
+            finally:
+                self.interruptible = False
+
+        return pause
+
+    def _tell(self, status: Status) -> None:
+        if self._on_status is not None:
+            self._on_status(status)
+
+
+def _passing(error: RemoteError) -> bool:
+    """Whether asking again later may help."""
+    if isinstance(error, ServerError):
+        return error.status >= 500 or error.status == 429
+    return isinstance(error, UnreachableError | RateLimitedError)
