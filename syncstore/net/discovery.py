@@ -49,17 +49,18 @@ def _well_known(fallback: str) -> str:
 
 def _fetch(url: str) -> tuple[int, bytearray]:
     failure: RemoteError
+    target = url
     try:
         with Session() as http:
             http.headers["Accept-Encoding"] = "gzip"
             http.auth = Signature(None, "header")
             # Redirects are followed here, as the spec wants: no token is on the way.
             for _ in range(_HOPS):
-                with http.get(url, timeout=(CONNECT_SECONDS, _SECONDS), stream=True) as response:
+                with http.get(target, timeout=(CONNECT_SECONDS, _SECONDS), stream=True) as response:
                     status = response.status_code
                     if status not in _REDIRECTS:
                         return status, read_body(response, _LIMIT) if status == 200 else bytearray()
-                    url = urljoin(url, response.headers.get("Location", ""))
+                    target = urljoin(target, response.headers.get("Location", ""))
         failure = UnreachableError(f"{url}: too many redirects; give the homeserver's address")
     except BodyError as error:
         failure = UnreachableError(f"{url}: {error}; give the homeserver's address")

@@ -18,6 +18,14 @@ from syncstore.store.views import CREATE_VIEWS
 REVISIONS = ("0001",)
 FORMAT = len(REVISIONS)
 
+# The table in which Alembic keeps what it has done, in Alembic's own words.
+ALEMBIC_VERSION = """
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL,
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)
+"""
+
 _DIALECT = sqlite.dialect()
 
 
@@ -27,9 +35,7 @@ def create_statements() -> list[str]:
     for table in metadata.sorted_tables:
         made.append(str(CreateTable(table).compile(dialect=_DIALECT)))
         made += [str(CreateIndex(index).compile(dialect=_DIALECT)) for index in sorted(table.indexes, key=str)]
-    # The table in which Alembic keeps what it has done.
-    made.append("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
-    return [*made, *CREATE_VIEWS]
+    return [*made, ALEMBIC_VERSION, *CREATE_VIEWS]
 
 
 def prepare(connections: Connections, user_id: str | None, device_id: str | None) -> None:

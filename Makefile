@@ -1,0 +1,53 @@
+# Everything runs from a fresh clone with Python 3.11 or newer and a package index; nothing is installed outside this folder.
+PYTHON ?= python3
+BIN := .venv/bin
+SYNAPSE := .venv-synapse/.installed
+
+.PHONY: help
+help: ## list the targets (this is what a bare `make` does)
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+.PHONY: run
+run: $(BIN)/.installed $(SYNAPSE) ## fill a store from a real homeserver on loopback and show what is in it
+	$(BIN)/python -m examples.demo
+
+.PHONY: replay
+replay: $(BIN)/.installed ## show the recorded account of examples/ without any server
+	$(BIN)/python -m examples.replay
+
+.PHONY: test
+test: $(BIN)/.installed $(SYNAPSE) lint types ## all checks and tests, with a real homeserver
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+.PHONY: quick
+quick: $(BIN)/.installed ## the tests that need no homeserver
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not e2e"
+
+.PHONY: lint
+lint: $(BIN)/.installed ## style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(BIN)/.installed ## strict types, tests included
+	$(BIN)/mypy
+
+.PHONY: bench
+bench: $(BIN)/.installed ## speed against plain sqlite3 written by hand: a table of ratios
+	$(BIN)/python -m benchmarks
+
+.PHONY: synapse
+synapse: $(SYNAPSE) ## install the homeserver that `run` and `test` use
+
+.PHONY: clean
+clean: ## remove the environments and what runs have left
+	rm -rf .venv .venv-synapse .run .mypy_cache .ruff_cache .hypothesis build dist
+
+$(BIN)/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+$(SYNAPSE): $(BIN)/.installed examples/lab/synapse.py
+	$(BIN)/python -m examples.lab
+	touch $@
