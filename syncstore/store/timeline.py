@@ -51,7 +51,7 @@ def place_timeline(
     continues = tokens.since is not None and tokens.since == covered
     if row.last_segment is None:
         _open_first(write, row, change, covered, continues, tokens)
-    elif not continues or (change.limited and not _joins_on(row, known)):
+    elif not continues or (change.limited and not _joins_on(row, change.events, known)):
         kind = "limited" if continues else "absence"
         _open(write, row, row.last_segment + SEGMENT_SPACING, kind, change, covered, continues, tokens)
     assert row.last_segment is not None
@@ -74,10 +74,13 @@ def place_timeline(
     return fresh, places, before
 
 
-def _joins_on(row: RoomRow, known: dict[str, Known]) -> bool:
-    """Whether the batch holds the newest event of the room's last segment: then nothing is missing between."""
+def _joins_on(row: RoomRow, events: list[RoomEvent], known: dict[str, Known]) -> bool:
+    """Whether the timeline holds the newest event of the room's last segment: then nothing is missing between.
+
+    The state block does not count: it may name that event however much came since.
+    """
     newest = (row.last_segment, row.last_position)
-    return any(event.place == newest for event in known.values())
+    return any(known[one.event_id].place == newest for one in events if one.event_id in known)
 
 
 def _open_first(
