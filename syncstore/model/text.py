@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TypeGuard
 
 REPLACEMENT = "\ufffd"
 _NOT_SQL_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -16,6 +17,17 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 def clean(value: object) -> str | None:
     """Return text that every SQLite can hold: None if not a str, U+FFFD in place of NUL and lone surrogates."""
     return _NOT_SQL_TEXT.sub(REPLACEMENT, value) if isinstance(value, str) else None
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether a value is a str that a column can hold as it is: a lone surrogate has no UTF-8."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def printable(text: str) -> str:

@@ -29,6 +29,8 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (socket.gaierror, "host name not found"),
     (ConnectionRefusedError, "connection refused"),
     (requests.exceptions.ProxyError, "the proxy failed"),
+    # Before the time-outs: for urllib3 2 this is one of them.
+    (urllib3_errors.NewConnectionError, "no way to the host"),
     (requests.Timeout, "no answer in time"),
     (urllib3_errors.TimeoutError, "no answer in time"),
     (urllib3_errors.IncompleteRead, "the answer was cut off"),

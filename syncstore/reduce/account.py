@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from syncstore.model.batch import Bad, Typed
 from syncstore.model.changes import PresenceRow, ToDeviceRow
+from syncstore.model.text import is_text
 
 
 def _newest(events: Iterable[Typed], type_: str) -> Typed | None:
@@ -22,7 +23,7 @@ def direct_rooms(events: Iterable[Typed]) -> list[tuple[str, str]] | None:
         for user_id, rooms in event.body.items()
         if isinstance(rooms, list)
         for room_id in rooms
-        if isinstance(room_id, str) and _is_text(room_id) and _is_text(user_id)
+        if is_text(room_id) and is_text(user_id)
     }
     return sorted(pairs)
 
@@ -70,13 +71,4 @@ def _nameless(section: str, event: Typed) -> Bad:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and _is_text(value) else None
-
-
-def _is_text(value: str) -> bool:
-    """Whether a column can hold it: a lone surrogate has no UTF-8."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return value if is_text(value) else None

@@ -7,6 +7,7 @@ from typing import Any
 
 from syncstore.model.batch import Typed
 from syncstore.model.changes import ContentRow, ReceiptRow
+from syncstore.model.text import is_text
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -19,12 +20,14 @@ def content_rows(events: Iterable[Typed]) -> list[ContentRow]:
 def receipt_rows(events: Iterable[Typed]) -> list[ReceiptRow]:
     """Receipts out of m.receipt: one row per user, type and thread, the newest of this response.
 
+    A name that is not valid text names nobody: it is read over, as everything ephemeral may be.
+
     Source: Client-Server API, m.receipt: event_id -> receipt type -> user_id -> {ts, thread_id}.
     """
     rows: dict[tuple[str, str, str], ReceiptRow] = {}
     for event in events:
         if event.type == "m.receipt":
-            for row in _receipts(event.body):
+            for row in filter(_nameable, _receipts(event.body)):
                 known = rows.get(row[:3])
                 # One event may list two receipts of a user: the later one by the server's clock holds.
                 if known is None or (row.ts or 0) >= (known.ts or 0):
@@ -48,6 +51,10 @@ def _receipts(body: dict[str, Any]) -> Iterator[ReceiptRow]:
                 )
 
 
+def _nameable(row: ReceiptRow) -> bool:
+    return all(is_text(name) for name in row[:4])
+
+
 def _items(value: object) -> Iterable[tuple[str, Any]]:
     return value.items() if isinstance(value, dict) else ()
 
@@ -58,7 +65,7 @@ def typing_users(events: Iterable[Typed]) -> list[str] | None:
     for event in events:
         if event.type == "m.typing":
             listed = event.body.get("user_ids")
-            users = sorted({user for user in listed if isinstance(user, str)}) if isinstance(listed, list) else []
+            users = sorted({user for user in listed if is_text(user)}) if isinstance(listed, list) else []
     return users
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from syncstore.model.redaction import redact_content, redacts_of
+from syncstore.model.text import is_text
 from syncstore.store.copies import late_copies, note_bundles, strip_copies
 from syncstore.store.json_text import decode, encode
 from syncstore.store.state import NAMING
@@ -90,7 +91,7 @@ def _due(write: Write, versions: dict[int, str | None]) -> Iterator[Redaction]:
         if room not in versions:
             versions[room] = room_version(write, room)
         target = redacts_of(versions[room], "m.room.redaction", redacts, decode(content))
-        if target is not None and _is_text(target):
+        if is_text(target):
             yield Redaction(room, target, event_id)
     if write.cursor.execute(ANY_WAITING).fetchone():
         for row in write.cursor.execute(COME_AT_LAST, (write.first_event,)).fetchall():
@@ -139,11 +140,3 @@ def _only(value: Any, keys: set[str]) -> str | None:
         return None
     kept = {key: value[key] for key in value if key in keys}
     return encode(kept) if kept else None
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

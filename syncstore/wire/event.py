@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from syncstore.model.batch import RoomEvent, Typed
+from syncstore.model.text import is_text
 from syncstore.wire.content import BadPart, Source, check_nesting, decode_object
 
 _MAX_BYTES = 255  # the spec's limit on ids, types and state keys
@@ -270,10 +271,4 @@ def _extra(source: Source, keys: dict[str, msgspec.Raw]) -> str | None:
 
 def _clean(value: object) -> str | None:
     """A string that any column can hold, else None: it stays readable in the JSON."""
-    if type(value) is not str:
-        return None
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return None
-    return value
+    return value if is_text(value) else None

@@ -7,7 +7,7 @@ moment the state block speaks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -24,9 +24,12 @@ _BOOL = msgspec.json.Decoder(bool)
 _T = TypeVar("_T")
 
 
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
 class _Unread(msgspec.Struct):
-    notification_count: int | None = None
-    highlight_count: int | None = None
+    notification_count: _Int64 | None = None
+    highlight_count: _Int64 | None = None
 
 
 class _Summary(
@@ -34,8 +37,8 @@ class _Summary(
     rename={"heroes": "m.heroes", "joined": "m.joined_member_count", "invited": "m.invited_member_count"},
 ):
     heroes: list[str] | None = None
-    joined: int | None = None
-    invited: int | None = None
+    joined: _Int64 | None = None
+    invited: _Int64 | None = None
 
 
 _UNREAD = msgspec.json.Decoder(_Unread)
@@ -85,6 +88,8 @@ def _part(
     elif key == "ephemeral":
         entry.ephemeral = typed_events(entry.bad, source, raw, key, entry.room_id)
     elif key in _COUNTS:
+        if source.covered(raw):
+            raise BadPart("bad_text", f"{key} holds text that is not valid")
         _COUNTS[key](entry, raw)
     else:
         entry.unknown.append((checked_id(source, "key", key), source.text(raw)))
@@ -146,7 +151,7 @@ def room_events(
         try:
             found.append(_of_section(room_event(source, raw), section))
         except BadPart as error:
-            bad.append(Bad(room_id, section, _told_id(raw), error.code, str(error), source.raw(raw)))
+            bad.append(Bad(room_id, section, _told_id(source, raw), error.code, str(error), source.raw(raw)))
     return found
 
 
@@ -156,10 +161,10 @@ def _of_section(event: RoomEvent, section: str) -> RoomEvent:
     return event
 
 
-def _told_id(raw: msgspec.Raw) -> str | None:
+def _told_id(source: Source, raw: msgspec.Raw) -> str | None:
     """The id of a bad event, if that much of it can be read."""
     try:
-        return _STRING.decode(split_object(raw)["event_id"])
+        return checked_id(source, "event_id", _STRING.decode(split_object(raw)["event_id"]))
     except (BadPart, KeyError, msgspec.MsgspecError, UnicodeError):
         return None
 

@@ -1,7 +1,7 @@
 """What a correct store holds after a run of answers: promises 2, 4, 7 to 9, 11, 12 and 16, read anew, in plain dicts.
 
-The answers come from answer.py and know no wire form. A form decides only which superseded state events and which pruned
-copies reach the client at all: `shows` says it. `view()` gives the shape that readback.py gives of a file.
+The answers come from answer.py and know no wire form. A form decides only which superseded state events and which
+pruned copies reach the client at all: `shows` says it. `view()` gives the shape that readback.py gives of a file.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from .events import CREATE, ME, Json, Key, kept_content, key_of, redaction_target, secrets
 
-# Which events of the state block come: those as of the start of the timeline, those as of its end, or (a classic body in
-# the form of 2015) of those as of the start the ones that the timeline does not supersede.
+# Which events of the state block come: those as of the start of the timeline, those as of its end, or (a classic body
+# in the form of 2015) of those as of the start the ones that the timeline does not supersede.
 Shows = Literal["start", "end", "2015"]
 _OWN: Key = ("m.room.member", ME)
 
@@ -26,7 +26,6 @@ class Expected:
         self.rooms: dict[str, Json] = {}
         self.account_data: dict[str, Json] = {}
         self.to_device: list[Json] = []
-        self.fresh: list[Json] = []  # to-device messages that no request has acknowledged yet
 
     def apply(self, answer: Json, held: str | None) -> str:
         """Promise 2: "applied", "stale" or, for an answer that is stored already, "known"."""
@@ -40,7 +39,8 @@ class Expected:
         if snapshot:
             self._absent({entry["room_id"] for entry in answer["rooms"]})
         self.account_data.update(deepcopy(answer["account_data"]))
-        self._to_device(answer["to_device"], snapshot)
+        # Promise 4: each once, also those that a snapshot repeats; the model's messages are all different.
+        self.to_device += [deepcopy(one) for one in answer["to_device"] if one not in self.to_device]
         self.token = answer["next_batch"]
         return "applied"
 
@@ -95,17 +95,6 @@ class Expected:
             if room["membership"] in ("join", "invite", "knock"):
                 room["membership"] = _left_as(room)
                 room["invite"], room["knock"] = {}, {}
-
-    # -- to-device
-
-    def _to_device(self, messages: list[Json], snapshot: bool) -> None:
-        """Promise 4: each once. A since acknowledges what came before it; without one the unacknowledged come again."""
-        repeated = list(self.fresh) if snapshot else []
-        new = [one for one in messages if one not in repeated]
-        self.to_device += deepcopy(new)
-        if not snapshot:
-            self.fresh = []
-        self.fresh += new
 
 
 def _new_room() -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -117,6 +118,18 @@ def test_an_unknown_host_is_named(connect: Callable[..., Homeserver]) -> None:
     server = connect(base_url="http://nowhere.invalid", retry=Retry(attempts=1))
     with pytest.raises(UnreachableError, match="host name not found"):
         server.sync()
+
+
+def test_a_network_that_is_down_is_no_time_out(
+    server: Homeserver, slept: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*args: Any, **options: Any) -> None:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", unreachable)
+    with pytest.raises(UnreachableError, match="no way to the host"):
+        server.leave("!a:b")
+    assert len(slept) == 3
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 413])
