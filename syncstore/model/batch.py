@@ -6,7 +6,7 @@ and `extra` are the JSON text as it came, `body` is the same content decoded, fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -41,6 +41,12 @@ class RoomEvent(NamedTuple):
     replaces: str | None  # unsigned.replaces_state; "" when prev_content came without it
     redacted_because: str | None  # the id of the redaction that pruned this copy; "" when it is not told
     body: dict[str, Any]
+
+
+def membership_of(type: str, body: Mapping[str, Any]) -> str | None:
+    """What a member event says; None for other types and for values that are no membership at all."""
+    value = body.get("membership") if type == "m.room.member" else None
+    return value if isinstance(value, str) and value.isascii() else None
 
 
 class Typed(NamedTuple):

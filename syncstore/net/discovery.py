@@ -15,7 +15,7 @@ from syncstore.net.credentials import Signature
 from syncstore.net.failures import broken
 from syncstore.net.homeserver import Homeserver
 from syncstore.net.retry import Retry
-from syncstore.net.transport import CONNECT_SECONDS, Session
+from syncstore.net.transport import CONNECT_SECONDS, PlainHttp
 
 _LIMIT = 1 << 16
 _SECONDS = 30.0
@@ -51,7 +51,7 @@ def _fetch(url: str) -> tuple[int, bytearray]:
     failure: RemoteError
     target = url
     try:
-        with Session() as http:
+        with PlainHttp() as http:
             http.headers["Accept-Encoding"] = "gzip"
             http.auth = Signature(None, "header")
             # Redirects are followed here, as the spec wants: no token is on the way.

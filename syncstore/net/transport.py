@@ -43,7 +43,7 @@ class Call:
         return f"{self.method} {self.path}"
 
 
-class Session(requests.Session):
+class PlainHttp(requests.Session):
     """Sees no redirects: even when told not to follow one, requests reads its whole body into memory."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
@@ -58,7 +58,7 @@ class Transport:
         self._auth = auth
         self._max_body = max_body
         self._retry = retry
-        self._http = Session()
+        self._http = PlainHttp()
         self._http.headers.update(_HEADERS)
         if auth == "query":
             scrub_library_logs()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from syncstore.model.batch import RoomEntry, RoomEvent
+from syncstore.model.batch import RoomEntry, RoomEvent, membership_of
 from syncstore.model.changes import BEFORE_TIMELINE, Step
 
 _Key = tuple[str, str | None]
@@ -35,7 +35,7 @@ def own_membership(entry: RoomEntry, user_id: str) -> str | None:
     """The membership that our newest own member event of this entry tells, None if it has none."""
     for event in (*reversed(entry.timeline), *reversed(entry.state)):
         if _key(event) == ("m.room.member", user_id):
-            return _membership(event)
+            return membership_of(event.type, event.body)
     return None
 
 
@@ -80,11 +80,4 @@ def _key(event: RoomEvent) -> _Key:
 
 def _step(event: RoomEvent, at: int) -> Step:
     assert event.state_key is not None
-    return Step(event.type, event.state_key, event.event_id, _membership(event), at)
-
-
-def _membership(event: RoomEvent) -> str | None:
-    if event.type != "m.room.member":
-        return None
-    value = event.body.get("membership")
-    return value if isinstance(value, str) and value.isascii() else None
+    return Step(event.type, event.state_key, event.event_id, membership_of(event.type, event.body), at)

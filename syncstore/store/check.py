@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 
+from syncstore.model.batch import membership_of
 from syncstore.store import room
 from syncstore.store.json_text import decode
 from syncstore.store.naming import derive
@@ -65,7 +66,7 @@ def _room(cursor: sqlite3.Cursor, user_id: str, row: RoomRow) -> Iterator[str]:
             yield f"{row.room_id}: the state of {type_} {key!r} is an event of {event_type} {event_key!r}"
         if type_ == "m.room.member":
             counts[membership] += 1
-            if membership != decode(content).get("membership"):
+            if membership != membership_of(type_, decode(content)):
                 yield f"{row.room_id}: the pile has {key} as {membership}, the event says otherwise"
     made.pile_joined, made.pile_invited = counts["join"], counts["invite"]
     yield from _differences(row, made)

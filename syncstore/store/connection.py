@@ -21,8 +21,6 @@ _WRITER_CACHE_KIB = 64 * 1024
 
 
 def _common(raw: sqlite3.Connection) -> None:
-    # A store of others' words must not run code: no functions or virtual tables from the schema.
-    raw.execute("PRAGMA trusted_schema = OFF")
     # Sorted rows never reach a temporary file, where secure_delete does not reach.
     raw.execute("PRAGMA temp_store = MEMORY")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from syncstore.errors import NotFoundError
-from syncstore.model.batch import Page, RoomEvent
+from syncstore.model.batch import Page, RoomEvent, membership_of
 from syncstore.model.changes import BEFORE_TIMELINE, Step
 from syncstore.store import room
 from syncstore.store.account import write_quarantine
@@ -45,11 +45,5 @@ def apply_members(connections: Connections, room_id: str, page: Page, asked_at: 
 
 
 def _step(event: RoomEvent) -> Step:
-    membership = event.body.get("membership")
-    return Step(
-        event.type,
-        event.state_key or "",
-        event.event_id,
-        membership if isinstance(membership, str) and membership.isascii() else None,
-        BEFORE_TIMELINE,
-    )
+    membership = membership_of(event.type, event.body)
+    return Step(event.type, event.state_key or "", event.event_id, membership, BEFORE_TIMELINE)

@@ -35,7 +35,7 @@ class Expected:
         for section in ("leave", "join", "invite", "knock"):
             for entry in answer["rooms"]:
                 if entry["section"] == section:
-                    self._entry(entry, answer["since"])
+                    self._entry(entry, answer["since"], answer["next_batch"])
         if snapshot:
             self._absent({entry["room_id"] for entry in answer["rooms"]})
         self.account_data.update(deepcopy(answer["account_data"]))
@@ -63,7 +63,7 @@ class Expected:
 
     # -- rooms
 
-    def _entry(self, entry: Json, since: str | None) -> None:
+    def _entry(self, entry: Json, since: str | None, next_batch: str) -> None:
         room = self.rooms.setdefault(entry["room_id"], _new_room())
         covered = self.token if room["membership"] == "join" else room["coverage"]
         room["coverage"] = covered
@@ -75,7 +75,10 @@ class Expected:
         room["invite"], room["knock"] = {}, {}
         _receive(room, entry, self.shows)
         _state(room, entry)
-        _timeline(room, entry, since is not None and since == covered)
+        contiguous = since is not None and since == covered
+        if _timeline(room, entry, contiguous):
+            begin = entry["prev_batch"] if contiguous else next_batch
+            room["walks"].append((begin, room["segments"][-1]["gap"]["since"]))
         room["account_data"].update(deepcopy(entry["account_data"]))
         if entry["section"] == "leave":
             room["membership"] = _left_as(room)
@@ -104,6 +107,7 @@ def _new_room() -> Json:
         "state": {},
         "invite": {},
         "knock": {},
+        "walks": [],  # (from, to) of each gap's /messages
         "segments": [],  # each {"gap": None or {...}, "events": [event ids]}: the gap is before its events
         "placed": set(),
         "events": {},  # event id -> the first copy received
@@ -144,10 +148,11 @@ def _state(room: Json, entry: Json) -> None:
     room["state"] |= brought
 
 
-def _timeline(room: Json, entry: Json, contiguous: bool) -> None:
-    """Promise 12: where the events go, and whether a hole is before them."""
+def _timeline(room: Json, entry: Json, contiguous: bool) -> bool:
+    """Promise 12: where the events go, and whether a hole is before them (then a new gap: True)."""
     segments: list[Json] = room["segments"]
     newest = next((segment["events"][-1] for segment in segments[::-1][:1] if segment["events"]), None)
+    number = len(segments)
     joins_on = contiguous and (not entry["limited"] or newest in entry["timeline"])
     if not segments:
         at_beginning = entry["prev_batch"] is None and not entry["limited"]
@@ -160,6 +165,7 @@ def _timeline(room: Json, entry: Json, contiguous: bool) -> None:
         if event_id not in room["placed"]:
             room["placed"].add(event_id)
             segments[-1]["events"].append(event_id)
+    return len(segments) > number and segments[-1]["gap"] is not None
 
 
 def _left_as(room: Json) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.account.events import CREATE, ME, Json, Key, key_of
 from tests.account.expect import Expected
+from tests.account.pages import Ending, messages
+from tests.account.server import Account
 
 from .drive import FORMS, ask, body, check_model
 from .profile import effort
@@ -62,3 +66,33 @@ def test_the_model_agrees_with_its_own_server(policy: Json, history: list[Action
             _overlay(piles[form], json.loads(body(answer, render)), form)
             for room_id, room in expected.rooms.items():
                 assert piles[form].get(room_id, {}) == room["state"], f"{form}, {room_id}"
+
+
+@pytest.mark.parametrize("ending", ["bounded", "same", "deaf"])
+@effort(60)
+@given(POLICIES, histories(), st.integers(1, 5))
+def test_walking_every_gap_finds_every_event(ending: Ending, policy: Json, history: list[Action], limit: int) -> None:
+    """Promises 12 and 14 on the model alone: a gap's two ends are enough to find all that a joined room ever had."""
+    account, expected = new_account(policy), Expected()
+    for action in [*history, ("sync", 3)]:
+        if action[0] not in SYNC_NAMES:
+            perform(account, action)
+        elif action[0] != "lost":
+            expected.apply(ask(account, action, expected.token), expected.token)
+        else:
+            ask(account, action, expected.token)
+    for room_id, room in expected.rooms.items():
+        if room["membership"] == "join":
+            found = set(room["placed"])
+            for from_, to in room["walks"]:
+                found |= _walk(account, room_id, from_, to, limit, ending)
+            assert found == {item["event"]["event_id"] for item in account.rooms[room_id]["log"]}
+
+
+def _walk(account: Account, room_id: str, from_: str | None, to: str | None, limit: int, ending: Ending) -> set[str]:
+    found: set[str] = set()
+    while from_ is not None:
+        page = messages(account, room_id, from_, to, limit, ending)
+        found |= {event["event_id"] for event in page["chunk"]}
+        from_ = page.get("end") if page["chunk"] else None
+    return found
