@@ -45,6 +45,7 @@ class SyncStore(Reads):
         super().__init__(connections.read)
         self._connections = connections
         self._news = threading.Condition()
+        self._unsettled = False  # redacted bytes may still be in the WAL
         with connections.read() as cursor:
             row = cursor.execute("SELECT user_id, device_id, homeserver FROM account").fetchone()
         self.path = connections.path
@@ -100,7 +101,9 @@ class SyncStore(Reads):
         carried = None if isinstance(since, _Stored) else since
         before = carried if isinstance(held, _Stored) else held
         asked = Asked(carried, before, told, full_state, fetch_ms, joined)
-        return self._committed(apply_batch(self._connections, changes, asked))
+        applied = apply_batch(self._connections, changes, asked)
+        self._settle(applied.redacted)
+        return applied
 
     def apply_page(self, gap: Gap, asked: str, body: bytes | bytearray) -> gaps.PageDone:
         """Commit an answer of /messages (dir=b, from=asked) into a gap, with the gap's new token.
@@ -108,7 +111,7 @@ class SyncStore(Reads):
         Discarded if the gap no longer holds `asked`. Raises WireError for a body that is no page.
         """
         done = gaps.apply_page(self._connections, gap.id, asked, parse_page(body, gap.room_id))
-        self._notify()
+        self._settle(done.redacted)
         return done
 
     def apply_members(self, room_id: str, body: bytes | bytearray, *, asked_at: int) -> None:
@@ -116,8 +119,7 @@ class SyncStore(Reads):
 
         asked_at: `seq` when the request was sent; members set by a later batch stay as they are (promise 10).
         """
-        apply_members(self._connections, room_id, parse_members(body, room_id), asked_at)
-        self._notify()
+        self._settle(apply_members(self._connections, room_id, parse_members(body, room_id), asked_at))
 
     def forget(self, room_id: str) -> None:
         """Delete a room wholly: events, state, gaps, receipts, account data. NotFoundError if there is none."""
@@ -233,12 +235,10 @@ class SyncStore(Reads):
     ) -> None:
         self.close()
 
-    def _committed(self, applied: Applied) -> Applied:
-        if applied.redacted:
-            self._connections.checkpoint()
-        if applied.batch is not None:
-            self._notify()
-        return applied
+    def _settle(self, redacted: int) -> None:
+        """After a commit: wake who waits; get redacted bytes out of the WAL, now or once no reader is in the way."""
+        self._unsettled = (bool(redacted) or self._unsettled) and not self._connections.checkpoint()
+        self._notify()
 
     def _complete_members(self, room_id: str, load: Callable[[str], Any]) -> None:
         """Ask for the whole member list, unless the store has it."""

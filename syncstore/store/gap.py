@@ -53,10 +53,14 @@ class GapRow(NamedTuple):
 
 
 class PageDone(NamedTuple):
-    """What a page did: events given a place; whether it was discarded because the gap had moved."""
+    """What a page did: events given a place, events stripped by redactions found in it.
+
+    discarded: the gap had moved, nothing was written.
+    """
 
     added: int
-    discarded: bool
+    redacted: int
+    discarded: bool = False
 
 
 def find_gap(cursor: sqlite3.Cursor, gap_id: int) -> GapRow:
@@ -103,7 +107,7 @@ def apply_page(connections: Connections, gap_id: int, asked: str, page: Page) ->
     with connections.write() as cursor:
         gap = find_gap(cursor, gap_id)
         if gap.status == "closed" or gap.walk != asked:
-            return PageDone(0, discarded=True)
+            return PageDone(0, 0, discarded=True)
         write = Write(cursor, "page", int(time.time() * 1000))
         write_quarantine(write, page.bad)
         known = known_events(write, gap.room, page.events)
@@ -115,7 +119,7 @@ def apply_page(connections: Connections, gap_id: int, asked: str, page: Page) ->
         write.write_touched()
         counts = (write.event_count, write.known_count, write.quarantined_count)
         cursor.execute(FINISH_PAGE, (*counts, write.batch))
-        return PageDone(added, discarded=False)
+        return PageDone(added, write.stripped_count)
 
 
 def _prepend(write: Write, gap: GapRow, events: list[RoomEvent], known: dict[str, Known]) -> int:

@@ -18,10 +18,11 @@ from syncstore.store.state import restate_members
 from syncstore.store.write import Write
 
 
-def apply_members(connections: Connections, room_id: str, page: Page, asked_at: int) -> None:
+def apply_members(connections: Connections, room_id: str, page: Page, asked_at: int) -> int:
     """Commit an answer of /members: the list becomes exactly that, but for members set since it was asked.
 
     asked_at: the newest batch when the request was sent. What a later batch set is newer than the answer and stays.
+    Returns how many events were stripped by redactions that came to light.
     """
     with connections.write() as cursor:
         write = Write(cursor, "members", int(time.time() * 1000))
@@ -42,6 +43,7 @@ def apply_members(connections: Connections, room_id: str, page: Page, asked_at: 
         write.write_touched()
         counts = (write.event_count, write.known_count, write.quarantined_count)
         cursor.execute(FINISH_PAGE, (*counts, write.batch))
+        return write.stripped_count
 
 
 def _step(event: RoomEvent) -> Step:

@@ -78,7 +78,8 @@ def _room(account: Account, room_id: str, ask: Json, include_leave: bool) -> lis
         if not first_sight and (was_joined or joins):
             ended = next(at for at, membership in own if membership != "join" and at > max([0, *joins]))
             entries.append(_left(account, room_id, ask, ended))
-        entries.append(_stripped(account, room_id, str(now)))
+        shown = account.rooms[room_id]["shown"]
+        entries.append({"room_id": room_id, "section": now, "stripped": shown})
     return entries
 
 
@@ -105,17 +106,6 @@ def _left(account: Account, room_id: str, ask: Json, end: int) -> Json:
     changed = account.rooms[room_id]["account_data"].items()
     entry["account_data"] = {t: one["content"] for t, one in changed if one["at"] > ask["since_at"]}
     return entry
-
-
-def _stripped(account: Account, room_id: str, section: str) -> Json:
-    state = account.state(room_id)
-    keys: list[Key] = [(f"m.room.{name}", "") for name in ("create", "join_rules", "name", "topic")]
-    shown = [account.copy(room_id, state[key]) for key in [*keys, ("m.room.member", ME)] if key in state]
-    return {
-        "room_id": room_id,
-        "section": section,
-        "stripped": [{k: event[k] for k in ("type", "state_key", "sender", "content")} for event in shown],
-    }
 
 
 def _entry(

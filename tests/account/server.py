@@ -120,6 +120,8 @@ class Account:
         self._event(room_id, sender, "m.room.member", content, ME)
         if membership != "join":
             self.rooms[room_id]["typing"] = {"at": self.clock, "users": []}
+        if membership in ("invite", "knock"):
+            self.rooms[room_id]["shown"] = self._stripped(room_id)
         return True
 
     # -- what is beside the events
@@ -197,6 +199,13 @@ class Account:
         return event
 
     # -- inside
+
+    def _stripped(self, room_id: str) -> list[Json]:
+        """What an invite or a knock shows of the room: as it was then, however the room goes on."""
+        state = self.state(room_id)
+        keys: list[Key] = [(f"m.room.{name}", "") for name in ("create", "join_rules", "name", "topic")]
+        shown = [self.copy(room_id, state[key]) for key in [*keys, ("m.room.member", ME)] if key in state]
+        return [{name: event[name] for name in ("type", "state_key", "sender", "content")} for event in shown]
 
     def _secret(self) -> str:
         self.counter += 1
