@@ -220,17 +220,19 @@ def _summary(write: Write, row: RoomRow, changes: RoomChanges) -> None:
 def _leave_unseen(write: Write, seen: set[int], tokens: Tokens, joined: Collection[str]) -> None:
     """Only a request without since proves absence: rooms it does not list are left, their invites gone (promise 9)."""
     for number, room_id in write.cursor.execute(ROOMS_WE_ARE_IN).fetchall():
-        if number not in seen and room_id not in joined:
-            row = room.find_by_id(write, number)
-            before = room.copy(row)
-            if row.membership == "join" and row.covered_to is None:
-                row.covered_to = tokens.held
+        if number in seen:
+            continue
+        row = room.find_by_id(write, number)
+        before = room.copy(row)
+        if row.membership == "join" and row.covered_to is None:
+            row.covered_to = tokens.held  # also if we are still in: this response told nothing of its timeline
+        if room_id not in joined:
             stripped.clear_piles(write, number)
             row.inviter, row.invited_directly = None, 0
             row.membership = _own_membership(write, row)
             write.touch(number, "membership")
             write.derive.add(number)
-            room.save(write, row, before)
+        room.save(write, row, before)
 
 
 def _notice_reset(write: Write, tokens: Tokens) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from syncstore.model.redaction import redact_content
+from syncstore.model.redaction import redact_content, redacts_of
+from syncstore.model.text import is_text
 from syncstore.store.json_text import decode, encode
 from syncstore.store.write import Redaction, Write
 
@@ -63,8 +64,9 @@ def strip_copies(write: Write, room: int, event_id: str, target: Target | None, 
         return
     if target.state_key is not None:
         _strip_prev_content(write, room, event_id, target, version)
-    if target.type == "m.room.redaction" and target.redacts is not None:
-        for id_, unsigned in write.cursor.execute(REDACTED_BY, (room, target.redacts)).fetchall():
+    struck = redacts_of(version, target.type, target.redacts, decode(target.content))
+    if is_text(struck):
+        for id_, unsigned in write.cursor.execute(REDACTED_BY, (room, struck)).fetchall():
             _rewrite(write, id_, unsigned, lambda notes: _strip_event(notes.get("redacted_because"), version))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from syncstore.store.write import Write
 
@@ -44,6 +45,7 @@ class RoomRow:
 
 
 _COLUMNS = [field.name for field in fields(RoomRow)]
+_VALUES = attrgetter(*_COLUMNS)  # the standard library's astuple copies every value deeply
 LOAD = "SELECT " + ", ".join(_COLUMNS) + " FROM room WHERE room_id = ?"
 LOAD_BY_ID = "SELECT " + ", ".join(_COLUMNS) + " FROM room WHERE id = ?"
 SAVE = "UPDATE room SET " + ", ".join(name + " = ?" for name in _COLUMNS[2:]) + " WHERE id = ?"
@@ -72,10 +74,9 @@ def save(write: Write, row: RoomRow, before: RoomRow) -> None:
     """Write the row back if it differs from what it was."""
     if row != before:
         row.batch = write.batch
-        values = astuple(row)
-        write.cursor.execute(SAVE, (*values[2:], row.id))
+        write.cursor.execute(SAVE, (*_VALUES(row)[2:], row.id))
 
 
 def copy(row: RoomRow) -> RoomRow:
     """The row as it is now, to compare with later."""
-    return replace(row)
+    return RoomRow(*_VALUES(row))

@@ -49,8 +49,11 @@ _SUMMARY = msgspec.json.Decoder(_Summary)
 def parse_room(source: Source, room_id: str, section: Section, raw: msgspec.Raw, form: Form) -> RoomEntry:
     """One entry of rooms.join, leave, invite or knock (or the names of 2015)."""
     entry = RoomEntry(room_id, section, state_as_of=_AS_OF[form])
+    # Until it is read: an entry or a timeline that cannot be is a hole that must be seen (promise 12).
+    entry.limited = section in ("join", "leave")
     with quarantine(entry.bad, source, raw, f"rooms.{section}", room_id):
         keys = split_object(raw)
+        entry.limited = False
         event_map = _event_map(entry, source, keys)
         for key, part in keys.items():
             with quarantine(entry.bad, source, part, key, room_id):
@@ -96,12 +99,13 @@ def _part(
 
 
 def _timeline(entry: RoomEntry, source: Source, raw: msgspec.Raw, event_map: dict[str, msgspec.Raw] | None) -> None:
-    entry.has_timeline = True
+    entry.has_timeline = entry.limited = True
     keys = split_object(raw)
-    # The token and the flag first: a timeline whose events are unreadable is still a hole that must be seen.
-    entry.limited = _plain(entry, source, keys, "limited", _BOOL) or False
-    entry.prev_batch = _plain(entry, source, keys, "prev_batch", _STRING) or None
-    entry.timeline = _events(entry, source, keys.get("events"), "timeline", event_map)
+    entry.prev_batch = _plain(entry, source, keys, "prev_batch", _STRING, None) or None
+    limited = _plain(entry, source, keys, "limited", _BOOL, True)
+    listed = [] if (events := keys.get("events")) is None else split_list(events)
+    entry.limited = bool(limited)
+    entry.timeline = _read(entry, source, listed, "timeline", event_map)
 
 
 def _plain(
@@ -110,6 +114,7 @@ def _plain(
     keys: dict[str, msgspec.Raw],
     name: str,
     decoder: msgspec.json.Decoder[_T],
+    unreadable: _T | None,
 ) -> _T | None:
     raw = keys.get(name)
     if raw is None or bytes(raw) == b"null":
@@ -122,7 +127,7 @@ def _plain(
         if source.covered(raw):
             raise BadPart("bad_text", f"timeline.{name} is not valid text")
         return value
-    return None
+    return unreadable
 
 
 def _events(
@@ -135,11 +140,20 @@ def _events(
     if raw is None:
         return []
     with quarantine(entry.bad, source, raw, section, entry.room_id):
-        items = split_list(raw)
-        if event_map is None:
-            return room_events(entry.bad, source, items, section, entry.room_id)
-        return _mapped_events(entry, source, items, section, event_map)
+        return _read(entry, source, split_list(raw), section, event_map)
     return []
+
+
+def _read(
+    entry: RoomEntry,
+    source: Source,
+    items: Iterable[msgspec.Raw],
+    section: str,
+    event_map: dict[str, msgspec.Raw] | None,
+) -> list[RoomEvent]:
+    if event_map is None:
+        return room_events(entry.bad, source, items, section, entry.room_id)
+    return _mapped_events(entry, source, items, section, event_map)
 
 
 def room_events(
