@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable
 
 from syncstore.model.batch import Bad
@@ -19,9 +18,10 @@ MARK_ALL_DEVICE_LISTS = "UPDATE device_list SET change = 'changed', batch = ?"
 EVERYBODY = "*"
 INSERT_TO_DEVICE = insert(to_device_message)
 NEWEST_TO_DEVICE = """
-    SELECT sender, type, content FROM to_device_message
-    WHERE batch = (SELECT max(batch) FROM to_device_message)
+    SELECT id, sender, type, content FROM to_device_message
+    WHERE batch = (SELECT max(batch) FROM to_device_message) ORDER BY id
 """
+DELIVERED_AGAIN = "UPDATE to_device_message SET batch = ? WHERE id = ?"
 INSERT_DIRECT = insert(direct_room)
 IGNORED_BEFORE = "SELECT content FROM account_datum WHERE room = 0 AND type = 'm.ignored_user_list'"
 KEYS = "SELECT one_time_keys, fallback_keys FROM own_account"
@@ -97,14 +97,16 @@ def _to_device(write: Write, rows: list[ToDeviceRow], *, snapshot: bool) -> None
     """Store to-device messages, once each.
 
     A snapshot repeats those that no request has acknowledged, and they have no ids: one that equals a message of the
-    newest stored batch of them is that message (promise 4).
+    newest stored batch of them is that message (promise 4). It moves to this batch: the next snapshot may repeat it.
     """
-    known = Counter(write.cursor.execute(NEWEST_TO_DEVICE).fetchall()) if snapshot and rows else Counter()
+    known: dict[tuple[str, str, str], list[int]] = {}
+    if snapshot and rows:
+        for number, *key in write.cursor.execute(NEWEST_TO_DEVICE).fetchall():
+            known.setdefault((key[0], key[1], key[2]), []).append(number)
     values: list[tuple[object, ...]] = []
     for row in rows:
-        key = (row.sender, row.type, row.content)
-        if known[key]:
-            known[key] -= 1
+        if same := known.get((row.sender, row.type, row.content)):
+            write.cursor.execute(DELIVERED_AGAIN, (write.batch, same.pop(0)))
         else:
             values.append((None, *row, write.batch))
     if values:

@@ -14,7 +14,7 @@ from syncstore.model.records import Applied
 from syncstore.store import room, stripped
 from syncstore.store.account import mark_suspect, write_account, write_quarantine
 from syncstore.store.connection import Connections
-from syncstore.store.ephemeral import write_beside
+from syncstore.store.ephemeral import clear_typing, write_beside
 from syncstore.store.event import Known, Place, known_events, write_events
 from syncstore.store.naming import derive_rooms
 from syncstore.store.redaction import apply_redactions
@@ -227,6 +227,7 @@ def _leave_unseen(write: Write, seen: set[int], tokens: Tokens, joined: Collecti
         if row.membership == "join" and row.covered_to is None:
             row.covered_to = tokens.held  # also if we are still in: this response told nothing of its timeline
         if room_id not in joined:
+            clear_typing(write, number)
             stripped.clear_piles(write, number)
             row.inviter, row.invited_directly = None, 0
             row.membership = _own_membership(write, row)
