@@ -23,7 +23,7 @@ from .script import POLICIES, SYNC_NAMES, Action, histories, new_account, perfor
 
 
 @pytest.mark.parametrize("backwards", [False, True], ids=["as_sent", "keys_backwards"])
-@effort(25)
+@effort(75)
 @given(POLICIES, histories())
 def test_every_form_gives_the_model_s_store(backwards: bool, policy: Json, history: list[Action]) -> None:
     account = new_account(policy)
@@ -49,7 +49,7 @@ def test_every_form_gives_the_model_s_store(backwards: bool, policy: Json, histo
             check_file(paths[form], models[form].gone())
 
 
-@effort(20)
+@effort(50)
 @given(POLICIES, histories(), st.sampled_from(sorted(FORMS)), st.data())
 def test_a_repeated_batch_changes_nothing(policy: Json, history: list[Action], form: str, data: st.DataObject) -> None:
     """Promise 2: the newest batch again is known, an older one is stale; both leave the file as it is."""
@@ -78,7 +78,7 @@ def test_a_repeated_batch_changes_nothing(policy: Json, history: list[Action], f
 _PLAIN = st.sampled_from([("sync", 50)])
 
 
-@effort(20)
+@effort(50)
 @given(histories(_PLAIN), st.sampled_from(sorted(FORMS)), st.sets(st.integers(0, 10)))
 def test_where_batches_are_cut_does_not_matter(history: list[Action], form: str, cuts: set[int]) -> None:
     """One device syncs after every run, another only after some: what both are joined to is the same."""

@@ -130,5 +130,5 @@ def _apply_alone(path: Path, answer: Json, held: str | None, form: str) -> Any:
         return apply(store, answer, held, FORMS[form])
 
 
-AccountMachine.TestCase.settings = effort(25, steps=25)
+AccountMachine.TestCase.settings = effort(75, steps=25)
 TestAccount = AccountMachine.TestCase

@@ -1,0 +1,1 @@
+"""The command line: every command opens a store, asks or changes one thing, and says so."""
