@@ -60,16 +60,14 @@ def main() -> int:
 def _play(server: str) -> None:
     alice, bob, carol = (register(server, name) for name in ("alice", "bob", "carol"))
     phone = login(server, "alice", "SYNCSTORE")  # the device whose view is replicated
-    words = {"server": server, "record": str(RUN / "record"), "query": QUERY}
+    words = {"server": server, "record": str((RUN / "record").relative_to(ROOT))}
     _before(words, alice, bob, carol)
-    _heading("The first sync")
-    _syncstore(SYNC, words, phone)
+    show("The first sync", SYNC, words, STORE, phone.access_token)
     _meanwhile(words, alice, bob, carol)
-    _heading("The second sync, after forty messages and an invite: limited")
-    _syncstore(SYNC, words, phone)
+    title = "The second sync, after forty messages and an invite: limited"
+    show(title, SYNC, words, STORE, phone.access_token)
     for title, command in SHOWS:
-        _heading(title)
-        _syncstore(command, words, phone)
+        show(title, command, words, STORE, phone.access_token)
 
 
 def _before(words: dict[str, str], alice: User, bob: User, carol: User) -> None:
@@ -104,11 +102,16 @@ def _meanwhile(words: dict[str, str], alice: User, bob: User, carol: User) -> No
     carol.send(surprise, "Nobody tells Bob")
 
 
-def _syncstore(command: str, words: dict[str, str], user: User) -> None:
-    """Run one command as alice: the store and the token come from the environment."""
-    arguments = [part.format_map(words) for part in command.split()]
+def show(title: str, command: str, words: dict[str, str], store: Path, token: str | None = None) -> None:
+    """Print a heading and what one command of SHOWS or SYNC says."""
+    _heading(title)
+    run_syncstore([part.format_map(words | {"query": QUERY}) for part in command.split()], store, token)
+
+
+def run_syncstore(arguments: list[str], store: Path, token: str | None = None) -> None:
+    """Run one command: the store and the token come from the environment."""
     print("$ syncstore " + shlex.join(arguments), flush=True)
-    env = {**os.environ, "SYNCSTORE_DB": str(STORE), "SYNCSTORE_ACCESS_TOKEN": user.access_token}
+    env = {**os.environ, "SYNCSTORE_DB": str(store), **({"SYNCSTORE_ACCESS_TOKEN": token} if token else {})}
     subprocess.run([sys.executable, "-m", "syncstore", *arguments], check=True, env=env, cwd=ROOT)
 
 
