@@ -13,7 +13,8 @@ from syncstore.errors import CorruptStoreError, StoreError, StoreFullError, Stor
 
 # Primary result codes of SQLite: https://sqlite.org/rescode.html
 _LOCKED = {5, 6}  # BUSY, LOCKED
-_FULL = {13}
+_FULL = 13
+_WRITE_FAILED = 778  # IOERR_WRITE, extended: what a limit on the size of files gives instead of FULL
 _BROKEN = {11, 26}  # CORRUPT, NOTADB
 _NOT_WRITABLE = {3, 8}  # PERM, READONLY
 _CANNOT_OPEN = {14}
@@ -32,11 +33,12 @@ def failures(path: Path) -> Iterator[None]:
 
 
 def _translated(error: BaseException, path: Path) -> StoreError:
-    code = (getattr(error, "sqlite_errorcode", None) or 1) & 0xFF
+    extended = getattr(error, "sqlite_errorcode", None) or 1
+    code = extended & 0xFF
     if code in _LOCKED:
         return StoreLockedError(f"{path} is locked by another process")
-    if code in _FULL or (code == 10 and "disk full" in str(error)):
-        return StoreFullError(f"no room left on the disk for {path}; nothing was written")
+    if code == _FULL or extended == _WRITE_FAILED:
+        return StoreFullError(f"no room to write {path} (disk full, or a limit reached): nothing was written")
     if code in _BROKEN:
         return CorruptStoreError(f"{path} is damaged or no SQLite database: {error}")
     if code in _NOT_WRITABLE:
