@@ -1,5 +1,9 @@
-"""`python -m syncstore` is the command `syncstore`."""
+"""`python -m syncstore`: the command line without its script."""
+
+from __future__ import annotations
+
+import sys
 
 from syncstore.cli.main import main
 
-main()
+sys.exit(main())

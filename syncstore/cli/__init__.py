@@ -1,1 +1,1 @@
-"""The command line: every command opens a store, asks or changes one thing, and says so."""
+"""The command line: one module a noun. It may see everything below it, and nothing below knows of it."""

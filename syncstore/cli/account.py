@@ -11,7 +11,14 @@ import typer
 from syncstore import Homeserver, SyncStore
 from syncstore.cli import show
 from syncstore.cli.options import Json, TokenFile, store_of
-from syncstore.cli.places import account_file, account_files, is_user_id, make_folder, open_to_read, store_path
+from syncstore.cli.places import (
+    account_file,
+    account_files,
+    is_user_id,
+    make_folder,
+    open_to_read,
+    store_path,
+)
 from syncstore.errors import SyncStoreError
 from syncstore.net import discover
 from syncstore.net.tokens import drop_token, find_token, keep_token
@@ -29,9 +36,12 @@ def login(
     context: typer.Context,
     user_id: Annotated[str, typer.Argument(metavar="USER_ID", help="For example @alice:example.org.")],
     homeserver: Annotated[
-        str | None, typer.Option("--homeserver", metavar="URL", help="Base URL; by default found by the server's name.")
+        str | None,
+        typer.Option("--homeserver", metavar="URL", help="Base URL; by default found by the server's name."),
     ] = None,
-    token: Annotated[bool, typer.Option("--token", help="The secret is a login token, not a password.")] = False,
+    token: Annotated[
+        bool, typer.Option("--token", help="The secret is a login token, not a password.")
+    ] = False,
     token_file: TokenFile = None,
 ) -> None:
     """Log in with a password, asked for on the terminal or read from standard input, and make or rebind the store."""
@@ -68,7 +78,9 @@ def accounts(json: Json = False) -> None:
     for path in account_files():
         with SyncStore.open(path, read_only=True) as store:
             found = store.info()
-        rows.append((found.user_id, found.device_id, found.homeserver, show.when(found.last_sync_ts), str(path)))
+        rows.append(
+            (found.user_id, found.device_id, found.homeserver, show.when(found.last_sync_ts), str(path))
+        )
     show.table(("user_id", "device_id", "homeserver", "last sync", "file"), rows, as_json=json)
 
 

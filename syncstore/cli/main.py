@@ -1,67 +1,77 @@
-"""The application: its options, its commands, and the edge where errors become one line."""
+"""The edge: what leaves a command is an exit code and at most one line of error, never a traceback.
+
+Exit codes: 0 done, 1 refused with a message, 2 usage, 130 interrupted, 141 nobody read the output any longer.
+"""
 
 from __future__ import annotations
 
+import io
 import os
-import signal
 import sys
-from typing import Annotated
+import traceback
+from collections.abc import Sequence
+from typing import Any
 
-import typer
-
-from syncstore.cli import account, file, rooms, sql, sync
-from syncstore.cli.options import Context
-from syncstore.cli.places import VARIABLE
 from syncstore.errors import SyncStoreError
 from syncstore.model.text import printable
 
 TRACE = "SYNCSTORE_TRACE"
 
-app = typer.Typer(
-    name="syncstore",
-    help="A durable, queryable, local replica of one Matrix account, in one SQLite file.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-for commands in (account, sync, rooms, sql, file):
-    commands.register(app)
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. arguments: without the program's name, by default those of the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character gets its escape, not an exception.
+            stream.reconfigure(errors="backslashreplace")
+    code = _guarded(sys.argv[1:] if arguments is None else list(arguments))
+    if code == 141:
+        # What is still buffered goes nowhere, quietly, when the interpreter flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return code
 
 
-@app.callback()
-def _options(
-    context: typer.Context,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            "-s", "--store", metavar="STORE", help=f"The store's file; by default {VARIABLE}, or the only account's."
-        ),
-    ] = None,
-) -> None:
-    context.obj = Context(store)
-
-
-def main() -> None:
-    """Run a command; exit 0 done, 1 refused with one line on stderr, 2 wrong usage."""
+def _guarded(arguments: list[str]) -> int:
     try:
-        app(standalone_mode=True)
-    except SyncStoreError as error:
-        _refuse(str(error))
+        code = _run(arguments)
+        sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read us has enough (`| head`): leave without a word, and without Python's own at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
+        return 141
     except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
-    except OSError as error:
-        _refuse(f"{error.filename or 'system'}: {error.strerror or error}")
+        return 130
     except Exception as error:
-        if TRACE in os.environ:
+        return _told(error)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        from syncstore.cli.app import app
+    except ModuleNotFoundError as error:
+        if error.name not in ("typer", "rich", "platformdirs"):
             raise
-        _refuse(f"unexpected {type(error).__name__}: {error} (a defect: set {TRACE}=1 to see where)")
+        raise SyncStoreError(f"the command line needs {error.name}: pip install 'syncstore[cli]'") from None
+    from typer.main import get_command
+
+    command: Any = get_command(app)
+    code = command.main(args=arguments, prog_name="syncstore", standalone_mode=False)
+    return code if isinstance(code, int) else 0
 
 
-def _refuse(message: str) -> None:
-    sys.stderr.write(f"syncstore: {printable(message)}\n")
-    sys.exit(1)
+def _told(error: Exception) -> int:
+    """Say one line about an error and return the exit code."""
+    if os.environ.get(TRACE):
+        traceback.print_exception(error)
+    show = getattr(error, "show", None)
+    if show is not None:  # the parser's own: wrong usage
+        show()
+        return int(getattr(error, "exit_code", 2))
+    if isinstance(error, SyncStoreError):
+        text = str(error)
+    elif isinstance(error, OSError):
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    else:
+        # Its name alone: what else it says may hold anything, a token too.
+        text = f"unexpected {type(error).__name__}; {TRACE}=1 shows where, please report it"
+    print(f"syncstore: {printable(text)}", file=sys.stderr)  # noqa: T201
+    return 1

@@ -1,37 +1,33 @@
-"""Options and arguments that several commands share."""
+"""The arguments and options that several commands share, each told once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What was said before the command: the store's file, if any."""
-
-    store: str | None
+from syncstore.model.text import is_text
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON array instead of a table.")]
-RoomName = Annotated[str, typer.Argument(metavar="ROOM", help="A room id, an alias, or a name that only one room has.")]
-MaybeRoom = Annotated[
-    str | None, typer.Argument(metavar="[ROOM]", help="Only this room: its id, alias or unique name.")
+def text(value: str | None) -> str | None:
+    """Refuse an argument whose bytes are no text: no id and no name can be meant."""
+    if value is not None and not is_text(value):
+        raise typer.BadParameter("is not valid UTF-8")
+    return value
+
+
+RoomName = Annotated[
+    str, typer.Argument(metavar="ROOM", callback=text, help="Room id, alias or unique name.")
 ]
-Server = Annotated[
-    str | None, typer.Option("--homeserver", metavar="URL", help="Base URL of the homeserver; by default the store's.")
+SomeRoom = Annotated[
+    str | None,
+    typer.Argument(metavar="[ROOM]", callback=text, help="Room id, alias or unique name; else all rooms."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON array.")]
+ServerUrl = Annotated[
+    str | None, typer.Option("--homeserver", metavar="URL", help="Base URL, if the store does not know it.")
 ]
 TokenFile = Annotated[
-    str | None,
-    typer.Option(
-        "--token-file", metavar="FILE", help="Where the access token is; by default the environment or keyring."
-    ),
+    Path | None, typer.Option("--token-file", metavar="FILE", help="A file with the access token, mode 0600.")
 ]
-
-
-def store_of(context: typer.Context) -> str | None:
-    """The store named before the command."""
-    found: Context = context.obj
-    return found.store

@@ -1,71 +1,71 @@
-"""What a sync says while it runs: a spinner for a first sync on a terminal, nothing in a pipe."""
+"""What a person sees of a sync: on a terminal only, on standard error, so that output stays output."""
 
 from __future__ import annotations
 
 import sys
-import time
-from types import TracebackType
 from typing import TYPE_CHECKING
 
-from syncstore.cli import show
 from syncstore.model.text import printable
 
 if TYPE_CHECKING:
-    from rich.status import Status as Spinner
+    from rich.progress import Progress as Live
 
-    from syncstore import Applied
+    from syncstore.model.records import Applied
     from syncstore.sync import Status
 
-_WORDS = {"asking": "asking the homeserver", "storing": "storing the answer", "waiting": "waiting"}
+_WORDS = {"asking": "asking the server for everything", "storing": "storing what came"}
 
 
 class Progress:
-    """Follows a Syncer. `first`: this is the first sync, which may take minutes."""
+    """Follows a Syncer by its on_status and on_batch. A first sync has a spinner, each batch a line."""
 
-    def __init__(self, *, first: bool) -> None:
-        self._first = first
-        self._terminal = sys.stderr.isatty()
-        self._started = time.monotonic()
-        self._spinner: Spinner | None = None
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+        self._live: Live | None = None
 
-    def __enter__(self) -> Progress:
-        if self._terminal:
-            from rich.console import Console
+    def on_status(self, status: Status) -> None:
+        """The loop began to ask, to store or to wait."""
+        if not self._shown:
+            return
+        if status.kind == "waiting":
+            self.stop()
+            _say(f"waiting {status.seconds or 0:.0f} s: {status.error}")
+        elif status.since is None:
+            self._spin(_WORDS[status.kind])
 
-            self._spinner = Console(stderr=True).status("connecting")
-            self._spinner.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._spinner is not None:
-            self._spinner.stop()
-
-    def status(self, status: Status) -> None:
-        """The loop asks, stores, or waits after an error."""
-        words = _WORDS[status.kind]
-        if status.error is not None:
-            words = f"{printable(status.error)}; again in {status.seconds:.0f} s"
-            if not self._terminal:
-                sys.stderr.write(f"syncstore: {words}\n")
-        if self._spinner is not None:
-            whole = "first sync: " if self._first else ""
-            elapsed = time.monotonic() - self._started
-            self._spinner.update(f"{whole}{words} … {elapsed:.0f} s".replace("[", r"\["))
-
-    def batch(self, applied: Applied) -> None:
+    def on_batch(self, applied: Applied) -> None:
         """A batch was committed."""
-        self._first = False
-        self._started = time.monotonic()
-        if self._terminal and applied.batch is not None:
-            sys.stderr.write(f"batch {applied.batch}: {_counts(applied)}\n")
+        self.stop()
+        if self._shown and applied.batch is not None:
+            _say(summary(applied))
 
-    def total(self, applied: Applied) -> None:
-        """The one batch of `--once` was committed."""
-        show.line(_counts(applied) if applied.batch is not None else "nothing new")
+    def stop(self) -> None:
+        """Give the terminal back."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _spin(self, text: str) -> None:
+        """A spinner with the time since the first step."""
+        from rich.console import Console
+        from rich.progress import Progress as Live
+        from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        if self._live is None:
+            looks = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+            self._live = Live(*looks, console=Console(stderr=True), transient=True)
+            self._live.add_task(text, total=None)
+            self._live.start()
+        self._live.update(self._live.task_ids[0], description=text)
 
 
-def _counts(applied: Applied) -> str:
-    bad = f", {applied.quarantined} in quarantine" if applied.quarantined else ""
-    return f"{applied.rooms} rooms, {applied.events} events ({applied.new_events} new){bad}"
+def summary(applied: Applied) -> str:
+    """One line about a commit."""
+    said = f"batch {applied.batch}: {applied.rooms} rooms, {applied.events} events, {applied.new_events} new"
+    extra = {"quarantined": applied.quarantined, "redacted": applied.redacted}
+    said += "".join(f", {count} {what}" for what, count in extra.items() if count)
+    return said + (" (first sync)" if applied.initial else "")
+
+
+def _say(text: str) -> None:
+    print(printable(text), file=sys.stderr, flush=True)  # noqa: T201

@@ -1,167 +1,116 @@
-"""Commands that read rooms: what is in the store, without any network."""
+"""Rooms: the list, the invites, the state, the members, and forgetting one."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from syncstore.cli import show
-from syncstore.cli.options import Json, MaybeRoom, RoomName, store_of
-from syncstore.cli.places import open_to_read, open_to_write
-from syncstore.errors import NotFoundError
-from syncstore.model.records import Event, Gap
+from syncstore.cli import places, show
+from syncstore.cli.options import AsJson, RoomName, text
 
-_MEMBERSHIP = Annotated[str | None, typer.Option("--membership", help="Only these: join, invite, knock, leave or ban.")]
+if TYPE_CHECKING:
+    from syncstore.model.records import Event
+    from syncstore.reads import Room
 
-
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    for command in (rooms, invites, state, members, timeline, event, gaps, forget):
-        app.command()(command)
+StateType = Annotated[
+    str | None, typer.Argument(metavar="[TYPE]", callback=text, help="Event type: m.room.topic.")
+]
+StateKey = Annotated[str | None, typer.Argument(metavar="[KEY]", callback=text, help="State key.")]
 
 
-def rooms(context: typer.Context, membership: _MEMBERSHIP = None, json: Json = False) -> None:
-    """List the rooms, the one with the newest message first."""
-    with open_to_read(store_of(context)) as store:
-        found = [room.record() for room in store.rooms(membership)]
-    if json:
-        show.print_json([asdict(room) for room in found])
-        return
-    columns = ("room_id", "membership", "name", "members", "unread", "gaps", "newest message")
-    show.table(
-        columns,
-        (
-            (
-                room.room_id,
-                room.membership,
-                room.display_name,
-                room.joined_member_count,
-                room.notification_count or "",
-                room.gap_count or "",
-                show.when(room.recency_ts),
-            )
-            for room in found
-        ),
+def rooms(context: typer.Context, as_json: AsJson = False) -> None:
+    """List all rooms, the newest message first."""
+    with places.reading(context) as store:
+        found = store.rooms()
+        if as_json:
+            show.objects(show.columns(room.record()) for room in found)
+            return
+        titles = ("room_id", "membership", "members", "unread", "gaps", "newest", "name")
+        show.table(titles, map(_room_row, found))
+
+
+def _room_row(room: Room) -> show.Row:
+    unread = (
+        f"{room.notification_count} ({room.highlight_count}!)"
+        if room.highlight_count
+        else room.notification_count
     )
+    members = f"{room.joined_member_count}+{room.invited_member_count}"
+    newest = show.moment(room.recency_ts)
+    return room.room_id, room.membership, members, unread, room.gap_count, newest, room.display_name
 
 
-def invites(context: typer.Context, json: Json = False) -> None:
-    """List pending invites with what the server tells of the rooms: stripped state, apart from any archived one."""
-    with open_to_read(store_of(context)) as store, store.read() as snapshot:
-        found = [(room, room.invite_state()) for room in snapshot.rooms("invite")]
-    rows = [
-        (room.room_id, room.display_name, room.inviter, event.type, event.state_key, event.content)
-        for room, events in found
-        for event in events
-    ]
-    show.table(("room_id", "name", "inviter", "type", "state_key", "content"), rows, as_json=json)
+def invites(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the invites, each as the inviter's server described the room."""
+    with places.reading(context) as store:
+        found = store.rooms("invite")
+        if as_json:
+            show.objects(
+                {
+                    **show.columns(room.record()),
+                    "invite_state": [show.columns(one) for one in room.invite_state()],
+                }
+                for room in found
+            )
+            return
+        titles = ("room_id", "inviter", "direct", "archived", "name", "topic")
+        show.table(titles, map(_invite_row, found))
+
+
+def _invite_row(room: Room) -> show.Row:
+    archived = bool(room.state_map())
+    return room.room_id, room.inviter, room.is_direct, archived, room.display_name, room.topic
 
 
 def state(
     context: typer.Context,
     room: RoomName,
-    type: Annotated[str | None, typer.Argument(metavar="[TYPE]", help="Only events of this type.")] = None,
-    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="Only this state key.")] = None,
-    json: Json = False,
+    type: StateType = None,
+    key: StateKey = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Show the state of a room: current if joined, else archived as of leaving."""
-    with open_to_read(store_of(context)) as store, store.read() as snapshot:
-        events = snapshot.room_named(room).state_map(type).values()
-    chosen = [one for one in events if key is None or one.state_key == key]
-    if json:
-        show.print_json([one.json() for one in chosen])
-    else:
-        rows = ((one.type, one.state_key, one.sender, show.when(one.origin_server_ts), one.content) for one in chosen)
-        show.table(("type", "state_key", "sender", "sent", "content"), rows)
+    """Show a room's state: current while joined, else archived."""
+    with places.reading(context) as store, store.read() as snapshot:
+        one = snapshot.room_named(room)
+        found = _wanted(one, type, key)
+        if as_json:
+            show.objects(map(show.columns, found))
+            return
+        if one.membership != "join":
+            show.note(f"archived state; our membership is {one.membership}")
+        titles = ("type", "state_key", "sender", "content")
+        show.table(
+            titles, ((event.type, event.state_key, event.sender, event.content_json) for event in found)
+        )
 
 
-def members(context: typer.Context, room: RoomName, membership: _MEMBERSHIP = None, json: Json = False) -> None:
-    """List the members that the store knows of a room."""
-    with open_to_read(store_of(context)) as store, store.read() as snapshot:
-        found = snapshot.room_named(room)
-        listed = found.members(membership)
-        whole = found.members_synced
-    columns = ("user_id", "membership", "display_name")
-    show.table(columns, ((one.user_id, one.membership, one.display_name) for one in listed), as_json=json)
-    if not whole and not json:
-        show.line("(not all members are known: the server sends them as they speak)")
+def _wanted(room: Room, type_: str | None, key: str | None) -> list[Event]:
+    if type_ is None or key is None:
+        return list(room.state_map(type_).values())
+    event = room.state(type_, key)
+    return [] if event is None else [event]
 
 
-def timeline(
-    context: typer.Context,
-    room: RoomName,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many events at most.")] = 50,
-    before: Annotated[str | None, typer.Option("--before", metavar="CURSOR", help="Older than this cursor.")] = None,
-    json: Json = False,
-) -> None:
-    """Show the timeline of a room, the newest last, each gap in its place."""
-    with open_to_read(store_of(context)) as store, store.read() as snapshot:
-        page = snapshot.room_named(room).timeline(limit, before=before)
-    if json:
-        show.print_json([_item_json(item) for item in reversed(page.items)])
-        return
-    if page.older is not None:
-        show.line(f"(older: --before {page.older})")
-    for item in reversed(page.items):
-        show.line(_gap_line(item) if isinstance(item, Gap) else _event_line(item))
-
-
-def event(
-    context: typer.Context, event_id: Annotated[str, typer.Argument(metavar="EVENT_ID")], json: Json = False
-) -> None:
-    """Show an event as it arrived, with what the store knows of it."""
-    with open_to_read(store_of(context)) as store:
-        found = store.events(event_id)
-    if not found:
-        raise NotFoundError(f"the store has no event {event_id}")
-    if json:
-        show.print_json([one.json() for one in found])
-        return
-    for one in found:
-        place = "none" if one.segment is None else f"segment {one.segment}, position {one.position}"
-        show.facts({"room": one.room_id, "place": place, "source": one.source, "batch": one.batch})
-        show.print_json(one.json())
-
-
-def gaps(context: typer.Context, room: MaybeRoom = None, json: Json = False) -> None:
-    """List the holes in the timelines, both ends of each."""
-    with open_to_read(store_of(context)) as store, store.read() as snapshot:
-        found = snapshot.gaps() if room is None else snapshot.room_named(room).gaps()
-    columns = ("id", "room_id", "kind", "prev_batch", "since", "newest_before", "oldest_after", "status", "reason")
-    show.table(columns, ([getattr(gap, column) for column in columns] for gap in found), as_json=json)
+def members(context: typer.Context, room: RoomName, as_json: AsJson = False) -> None:
+    """List the members that the store knows."""
+    with places.reading(context) as store, store.read() as snapshot:
+        one = snapshot.room_named(room)
+        found = one.members()
+        if as_json:
+            show.objects(map(show.columns, found))
+            return
+        titles = ("user_id", "membership", "display_name")
+        show.table(titles, ((member.user_id, member.membership, member.display_name) for member in found))
+        if not one.members_synced:
+            show.note(
+                "not the whole list: members are loaded when they speak; sync with --full-members has them all"
+            )
 
 
 def forget(context: typer.Context, room: RoomName) -> None:
-    """Delete a room from the store wholly. The server is not told."""
-    with open_to_write(store_of(context)) as store:
-        found = store.room_named(room)
-        store.forget(found.room_id)
-    show.line(f"forgotten: {found.room_id}")
-
-
-def _item_json(item: Event | Gap) -> dict[str, Any]:
-    return {"gap": asdict(item)} if isinstance(item, Gap) else item.json()
-
-
-def _gap_line(gap: Gap) -> str:
-    why = f", {gap.status}: {gap.reason}" if gap.reason else ""
-    ends = f"from prev_batch {gap.prev_batch} back to {gap.since or 'the beginning'}"
-    return f"--- gap {gap.id} ({gap.kind}{why}) {ends} ---"
-
-
-def _event_line(event: Event) -> str:
-    return f"{show.when(event.origin_server_ts)}  {event.sender}: {_words(event)}"
-
-
-def _words(event: Event) -> str:
-    content = event.content
-    if event.redacted_by is not None:
-        return f"[{event.type}, redacted]"
-    if event.type == "m.room.message" and isinstance(content.get("body"), str):
-        return str(content["body"])
-    if event.type == "m.room.member":
-        return f"[{event.state_key} is now: {content.get('membership')}]"
-    key = f" {event.state_key!r}" if event.state_key else ""
-    return f"[{event.type}{key}] {show.text(content)}"
+    """Delete a room from the store, wholly; the server is not told."""
+    with places.writing(context) as store:
+        room_id = store.room_named(room).room_id
+        store.forget(room_id)
+    show.line((f"forgot {room_id}", ""))

@@ -1,92 +1,161 @@
-"""Output: tables for people, JSON for programs. What came from servers is never printed raw."""
+"""What comes out: tables, lines and JSON. Text of servers passes `printable` here, on every way but JSON's own escapes.
+
+On a terminal rich lays tables out; in a pipe the same rows are aligned with spaces, whole, without colours.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
+import math
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
 
 from syncstore.model.text import printable
 
-_COLUMN_CAP = 60  # on a terminal; in a pipe nothing is cut
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Row = Sequence[object]
+
+# Rows that decide how wide the columns of a pipe are: a long answer is written while it is read.
+_MEASURED = 500
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOT_ASCII = re.compile("[^ -~]")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, as_json: bool = False) -> None:
-    """Print rows under their columns, or as one JSON array of objects."""
-    listed = [list(row) for row in rows]
-    if as_json:
-        print_json([dict(zip(columns, row, strict=True)) for row in listed])
-    elif sys.stdout.isatty():
-        _rich_table(columns, listed)
-    else:
-        _plain_table(columns, listed)
+class JsonText(str):
+    """JSON as a server sent it, put out as it came: huge numbers and repeated keys survive."""
+
+    __slots__ = ()
 
 
-def print_json(value: object) -> None:
-    """Print JSON, ASCII only: a lone surrogate stays the escape it came as."""
-    line(json.dumps(value, indent=1, default=_as_text), clean=False)
+def on_terminal() -> bool:
+    """Whether a person looks at the output."""
+    return sys.stdout.isatty()
 
 
-def facts(pairs: Mapping[str, object], *, as_json: bool = False) -> None:
-    """Print names with their values, one a line."""
-    if as_json:
-        print_json(dict(pairs))
+def line(*parts: tuple[str, str]) -> None:
+    """One line of (text, style) parts; styles count on a terminal only."""
+    shown = [(printable(text), style) for text, style in parts if text]
+    if not on_terminal():
+        print("  ".join(text for text, _ in shown))  # noqa: T201
         return
-    width = max(map(len, pairs), default=0)
-    for name, value in pairs.items():
-        line(f"{name:<{width}}  {text(value)}")
+    from rich.text import Text
+
+    joined = Text("  ").join(Text(text, style=style) for text, style in shown)
+    _console().print(joined, soft_wrap=True)
 
 
-def line(words: str, *, clean: bool = True) -> None:
-    """Print one line."""
-    sys.stdout.write((printable(words) if clean else words) + "\n")
+def note(text: str) -> None:
+    """A remark between the rows, such as `-- gap … --`."""
+    line((f"-- {text} --", "dim"))
 
 
-def text(value: object) -> str:
-    """A value for people: nothing for null, JSON for objects, control characters escaped."""
+def table(titles: Sequence[str], rows: Iterable[Row]) -> None:
+    """Rows under their titles."""
+    cells = ([cell(value) for value in row] for row in rows)
+    if on_terminal():
+        _rich_table(titles, cells)
+    else:
+        _plain_table(titles, cells)
+
+
+def pairs(rows: Iterable[tuple[str, object]]) -> None:
+    """Names and values, a line each."""
+    shown = [(name, cell(value)) for name, value in rows]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        line((name.ljust(width), "bold"), (value, ""))
+
+
+def objects(rows: Iterable[Mapping[str, object]]) -> None:
+    """One JSON array, an object a line, in ASCII: safe for every terminal, pipe and file."""
+    lead = "[\n"
+    for row in rows:
+        print(lead + json_text(row), end="")  # noqa: T201
+        lead = ",\n"
+    print("[]" if lead == "[\n" else "\n]")  # noqa: T201
+
+
+def columns(record: Any) -> dict[str, object]:
+    """The fields of a record under the names that they have in the views, its JSON unread."""
+    named: dict[str, object] = {}
+    for field in fields(record):
+        value = getattr(record, field.name)
+        is_json = field.name.endswith("_json") and isinstance(value, str)
+        named[field.name.removesuffix("_json")] = JsonText(value) if is_json else value
+    return named
+
+
+def json_text(value: object) -> str:
+    """A value as JSON in ASCII. bytes: {"base64": …}. An infinite number: one too large for a double, as 1e400 was."""
+    if isinstance(value, JsonText):
+        return _NOT_ASCII.sub(_escape, value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(key)}: {json_text(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(json_text, value)) + "]"
+    if isinstance(value, bytes):
+        return json_text({"base64": base64.b64encode(value).decode()})
+    if isinstance(value, float) and not math.isfinite(value):
+        return "1e999" if value > 0 else "-1e999"
+    return json.dumps(value)
+
+
+def cell(value: object) -> str:
+    """A value for a person, in one line."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, bytes):
-        return printable(value.decode("utf-8", "backslashreplace"))
-    if isinstance(value, dict | list):
-        return printable(json.dumps(value, ensure_ascii=False))
+        return f"x'{value.hex()}'"
     return printable(str(value))
 
 
-def when(ts: int | None) -> str:
-    """Milliseconds since 1970 as UTC to the second; empty for none, the number itself if no calendar has it."""
-    if ts is None:
+def moment(ms: int | None) -> str:
+    """A timestamp in UTC; servers send any integer, so one beyond the calendar is shown as it is."""
+    if ms is None:
         return ""
     try:
-        return datetime.fromtimestamp(ts / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    except (OverflowError, ValueError, OSError):
-        return str(ts)
+        return f"{_EPOCH + timedelta(milliseconds=ms):%Y-%m-%d %H:%M:%SZ}"
+    except OverflowError:
+        return str(ms)
 
 
-def _rich_table(columns: Sequence[str], rows: list[list[object]]) -> None:
-    from rich.console import Console
+def _escape(match: re.Match[str]) -> str:
+    # Outside of strings JSON holds no control characters but white space, inside of them none at all.
+    return " " if match[0] in "\t\n\r" else json.dumps(match[0])[1:-1] if match[0] != "\x7f" else "\\u007f"
+
+
+def _plain_table(titles: Sequence[str], rows: Iterable[list[str]]) -> None:
+    rows = iter(rows)
+    first = list(islice(rows, _MEASURED))
+    head = [title.upper() for title in titles]
+    widths = [max(map(len, column)) for column in zip(head, *first, strict=True)]
+    for row in chain([head], first, rows):
+        print("  ".join(map(str.ljust, row, widths)).rstrip())  # noqa: T201
+
+
+def _rich_table(titles: Sequence[str], rows: Iterable[list[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        shown.add_column(column, overflow="ellipsis", max_width=_COLUMN_CAP)
+    shown = Table(box=None, pad_edge=False, header_style="bold dim")
+    for title in titles:
+        shown.add_column(Text(title.upper()), overflow="fold")
     for row in rows:
-        # Text, not str: square brackets in a room name are no markup.
-        shown.add_row(*(Text(text(value)) for value in row))
-    Console().print(shown)
+        shown.add_row(*map(Text, row))
+    _console().print(shown)
 
 
-def _plain_table(columns: Sequence[str], rows: list[list[object]]) -> None:
-    cells = [list(columns), *([text(value) for value in row] for row in rows)]
-    widths = [max(len(row[at]) for row in cells) for at in range(len(columns))]
-    for row in cells:
-        line("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip(), clean=False)
+def _console() -> Console:
+    from rich.console import Console
 
-
-def _as_text(value: Any) -> str:
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    return Console(highlight=False, markup=False, emoji=False)

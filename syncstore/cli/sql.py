@@ -1,4 +1,4 @@
-"""`syncstore sql`: any query over the documented views, read-only."""
+"""SQL over the documented views: one statement, read-only in every way SQLite knows."""
 
 from __future__ import annotations
 
@@ -6,102 +6,171 @@ import csv
 import os
 import sqlite3
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
+from typer.core import TyperCommand
 
-from syncstore.cli import show
-from syncstore.cli.options import Json, store_of
-from syncstore.cli.places import store_path
-from syncstore.errors import NotFoundError, SyncStoreError
-from syncstore.model.text import printable
-from syncstore.store.file import path_of
+from syncstore.cli import places, show
+from syncstore.cli.options import AsJson, text
+from syncstore.errors import NotFoundError, StoreError
+from syncstore.model.text import clean
+
+_INTERRUPTED = 9  # SQLITE_INTERRUPT
+_STEPS = 100_000  # of SQLite's machine between two looks at Ctrl-C
+
+Query = Annotated[
+    str, typer.Argument(metavar="QUERY", callback=text, help="One statement; - reads it from stdin.")
+]
+AsCsv = Annotated[bool, typer.Option("--csv", help="CSV with a line of titles.")]
+Named = Annotated[
+    list[str] | None,
+    typer.Option("-p", metavar="NAME VALUE", callback=None, help="A value, as text, for :NAME."),
+]
+Attached = Annotated[
+    list[str] | None,
+    typer.Option("--attach", metavar="NAME=FILE", help="Another SQLite file, for its tables NAME.…"),
+]
 
 
-class QueryError(SyncStoreError):
-    """The query is wrong, or would write."""
+class PairedOptions(TyperCommand):
+    """Takes `-p NAME VALUE` as two words, which typer has no type for when it may be repeated."""
 
-    kind = "query"
-
-
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    # Typer knows no repeated option of two values: what it does not know is read by _parameters.
-    loose = {"allow_extra_args": True, "ignore_unknown_options": True}
-    app.command(
-        name="sql", context_settings=loose, epilog="-p NAME VALUE: the value of :NAME in the query; may be repeated."
-    )(sql)
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Join the two words before they are read."""
+        words, joined = iter(args), []
+        for word in words:
+            if word == "--":
+                joined += [word, *words]
+            elif word == "-p":
+                name, value = next(words, None), next(words, None)
+                if name is None or value is None:
+                    raise typer.BadParameter("expected NAME VALUE", ctx=ctx, param_hint="-p")
+                joined += ["-p", f"{name}={value}"]
+            else:
+                joined.append(word)
+        return list(super().parse_args(ctx, joined))
 
 
 def sql(
     context: typer.Context,
-    query: Annotated[str, typer.Argument(metavar="QUERY|-", help="One SQL query; - reads it from standard input.")],
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-    attach: Annotated[
-        list[str] | None, typer.Option("--attach", metavar="NAME=FILE", help="Another store or database, read-only.")
-    ] = None,
-    json: Json = False,
+    query: Query,
+    as_csv: AsCsv = False,
+    as_json: AsJson = False,
+    named: Named = None,
+    attach: Attached = None,
 ) -> None:
-    """Run a query over the store, opened for reading only: docs/schema.md describes the views."""
-    text = sys.stdin.read() if query == "-" else query
-    parameters = _parameters(context.args)
-    with _connect(path_of(store_path(store_of(context)))) as raw:
-        try:
-            for one in attach or ():
-                _attach(raw, one)
-            found = raw.execute(text, parameters)
-            rows = found.fetchall()
-        except (sqlite3.Error, sqlite3.Warning) as error:
-            raise QueryError(f"the query fails: {error}") from None
-        columns = [column[0] for column in found.description or ()]
-    if as_csv:
-        _print_csv(columns, rows)
-    elif columns:
-        show.table(columns, rows, as_json=json)
+    """Ask the store a question in SQL; nothing can be changed."""
+    if as_csv and as_json:
+        raise typer.BadParameter("choose one of --csv and --json")
+    asked = _read_stdin() if query == "-" else query
+    values = dict(one.split("=", 1) for one in named or ())
+    with _opened(context, attach or ()) as database, _told():
+        answer = _answered(database, asked, values)
+        if answer.description is None:
+            raise StoreError("sql: this is no question: a SELECT gives rows")
+        titles = [str(column[0]) for column in answer.description]
+        if as_json:
+            show.objects(dict(zip(titles, row, strict=True)) for row in answer)
+        elif as_csv:
+            _write_csv(titles, answer)
+        else:
+            show.table(titles, answer)
 
 
-def _parameters(words: list[str]) -> dict[str, str]:
-    """The values given as `-p NAME VALUE`, any number of times."""
-    found: dict[str, str] = {}
-    for at in range(0, len(words), 3):
-        if words[at] != "-p" or len(words) < at + 3:
-            raise typer.BadParameter(f"not understood: {' '.join(words[at:])} (parameters are given as -p NAME VALUE)")
-        found[words[at + 1].removeprefix(":")] = words[at + 2]
-    return found
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        raise StoreError("sql: standard input is not valid UTF-8") from None
+
+
+class _Values(dict[str, str]):
+    """Named values that know which of them the query asked for."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        super().__init__(values)
+        self.unused = set(values)
+
+    def __getitem__(self, name: str) -> str:
+        self.unused.discard(name)
+        return super().__getitem__(name)
+
+
+def _answered(database: sqlite3.Connection, query: str, values: dict[str, str]) -> sqlite3.Cursor:
+    named = _Values(values)
+    answer = database.execute(query, named)
+    if named.unused:
+        raise StoreError(f"sql: the query has no :{min(named.unused)}")
+    return answer
+
+
+@contextmanager
+def _opened(context: typer.Context, attach: Sequence[str]) -> Iterator[sqlite3.Connection]:
+    with places.reading(context) as store:  # says clearly what is no store
+        path = store.path
+    with closing(_connect(path)) as database:
+        database.text_factory = lambda raw: raw.decode(errors="replace")
+        for one in attach:
+            _attach(database, one)
+        database.execute("PRAGMA query_only = ON")
+        database.set_authorizer(_reads_only)
+        # Inside one long step the interpreter sees no signal: it gets a moment now and then.
+        database.set_progress_handler(lambda: 0, _STEPS)
+        yield database
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """The file for reading; immutable if it is closed and its folder cannot be written."""
-    if not path.is_file():
-        raise NotFoundError(f"{path} does not exist")
-    try:
-        raw = sqlite3.connect(_uri(path), uri=True)
-        # Text that is not UTF-8 can come out of JSON functions: show it rather than fail.
-        raw.text_factory = lambda raw_text: raw_text.decode("utf-8", "backslashreplace")
-        raw.execute("SELECT 1 FROM own_account")
-    except sqlite3.Error as error:
-        raise QueryError(f"{path} cannot be read as a store: {error}") from None
-    return raw
+    return sqlite3.connect(_uri(path), uri=True, isolation_level=None, timeout=30)
 
 
 def _uri(path: Path) -> str:
-    still = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
+    # A closed file in a folder that we cannot write: SQLite could not make its WAL index there, and needs none.
+    still = not os.access(path.absolute().parent, os.W_OK) and not Path(f"{path}-wal").exists()
     return f"file:{quote(str(path))}?mode=ro" + ("&immutable=1" if still else "")
 
 
-def _attach(raw: sqlite3.Connection, one: str) -> None:
-    name, _, file = one.partition("=")
-    if not file or not name.isidentifier():
-        raise QueryError(f"--attach takes NAME=FILE, not {one!r}")
+def _attach(database: sqlite3.Connection, told: str) -> None:
+    name, _, file = told.partition("=")
+    if not name or not file or clean(told) != told:
+        raise typer.BadParameter(f"{told!a}: expected NAME=FILE", param_hint="--attach")
     if not Path(file).is_file():
         raise NotFoundError(f"{file} does not exist")
-    raw.execute(f"ATTACH DATABASE ? AS {name}", (_uri(Path(file)),))
+    try:
+        database.execute("ATTACH ? AS " + '"' + name.replace('"', '""') + '"', (_uri(Path(file)),))
+        database.execute("SELECT 1 FROM " + '"' + name.replace('"', '""') + '"' + ".sqlite_schema LIMIT 1")
+    except sqlite3.Error as error:
+        raise StoreError(f"{file} cannot be attached as {name}: {error}") from None
 
 
-def _print_csv(columns: list[str], rows: list[tuple[object, ...]]) -> None:
-    clean = printable if sys.stdout.isatty() else str
+def _reads_only(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    """Refuse what a read-only connection would still do: open or write other files, and turn its guards off."""
+    other_file = action in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH)
+    setting = action == sqlite3.SQLITE_PRAGMA and first == "query_only"
+    return sqlite3.SQLITE_DENY if other_file or setting else sqlite3.SQLITE_OK
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code == _INTERRUPTED:
+            raise KeyboardInterrupt from None
+        text_ = "one statement at a time" if "one statement" in str(error) else str(error)
+        raise StoreError(f"sql: {text_}") from None
+
+
+def _write_csv(titles: list[str], rows: sqlite3.Cursor) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([[clean(value) if isinstance(value, str) else value for value in row] for row in rows])
+    raw = not show.on_terminal()
+    writer.writerow(titles if raw else map(show.cell, titles))
+    for row in rows:
+        writer.writerow(
+            [value if raw and not isinstance(value, bytes) else show.cell(value) for value in row]
+        )

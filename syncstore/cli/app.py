@@ -1,0 +1,58 @@
+"""The commands, in the order in which --help lists them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from syncstore.cli import file, login, places, replay, rooms, sql, sync, timeline
+from syncstore.cli.options import text
+
+Store = Annotated[
+    str | None,
+    typer.Option(
+        "-s",
+        metavar="STORE",
+        envvar=places.VARIABLE,
+        callback=text,
+        help="The store's file; by default that of the only account logged in.",
+    ),
+]
+
+app = typer.Typer(
+    name="syncstore",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+@app.callback()
+def syncstore(context: typer.Context, store: Store = None) -> None:
+    """A durable, queryable, local replica of one Matrix account, in one SQLite file."""
+    context.obj = store
+
+
+for command in (
+    login.login,
+    login.logout,
+    login.accounts,
+    sync.sync,
+    replay.replay,
+    rooms.rooms,
+    rooms.invites,
+    rooms.state,
+    rooms.members,
+    timeline.timeline,
+    timeline.event,
+    timeline.gaps,
+    sync.backfill,
+    rooms.forget,
+):
+    app.command()(command)
+app.command(cls=sql.PairedOptions)(sql.sql)
+for command in (file.check, file.info, file.backup):
+    app.command()(command)
