@@ -34,6 +34,10 @@ class _Stored:
 STORED: Final = _Stored()
 
 
+def _said(token: str | _Stored | None) -> str | None:
+    return None if isinstance(token, _Stored) else token
+
+
 class SyncStore(Reads):
     """One Matrix account in one SQLite file. Threads may share one; reads never wait for the writer.
 
@@ -97,10 +101,11 @@ class SyncStore(Reads):
         """
         raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
         changes = reduce(parse(raw), self.user_id)
-        told = not isinstance(since, _Stored)
-        carried = None if isinstance(since, _Stored) else since
-        before = carried if isinstance(held, _Stored) else held
-        asked = Asked(carried, before, told, full_state, fetch_ms, joined)
+        told = not (isinstance(since, _Stored) and isinstance(held, _Stored))
+        # Each stands for the other where only one is said.
+        carried = held if isinstance(since, _Stored) else since
+        before = since if isinstance(held, _Stored) else held
+        asked = Asked(_said(carried), _said(before), told, full_state, fetch_ms, joined)
         applied = apply_batch(self._connections, changes, asked)
         self._settle(applied.redacted)
         return applied
@@ -168,12 +173,15 @@ class SyncStore(Reads):
     @contextmanager
     def lease_gap(self, gap: Gap, seconds: float) -> Iterator[gaps.GapRow | None]:
         """Hold a gap for one request, across processes; yields None while another one holds it."""
-        row = gaps.lease_gap(self._connections, gap.id, seconds)
+        leased = gaps.lease_gap(self._connections, gap.id, seconds)
+        if leased is None:
+            yield None
+            return
+        row, until = leased
         try:
             yield row
         finally:
-            if row is not None:
-                gaps.release_gap(self._connections, gap.id)
+            gaps.release_gap(self._connections, gap.id, until)
 
     def renew_gap(self, gap: Gap, asked: str | None, context: bytes | bytearray) -> str | None:
         """Give a gap whose token was null or refused the token of a /context answer; None if it holds none."""
@@ -194,6 +202,10 @@ class SyncStore(Reads):
         """One consistent state of the store for as long as the block lasts."""
         with self._connections.read() as cursor:
             yield Snapshot(cursor)
+
+    def rooms(self, membership: str | None = None) -> list[Room]:
+        """All rooms, or those of one membership (join, invite, knock, leave, ban); the newest message first."""
+        return [room._over(self._complete_members) for room in super().rooms(membership)]
 
     def room(self, room_id: str) -> Room:
         """A room with all its reads. NotFoundError if the store has none of this id."""

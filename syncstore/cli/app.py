@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -36,7 +37,7 @@ def syncstore(context: typer.Context, store: Store = None) -> None:
     context.obj = store
 
 
-for command in (
+_COMMANDS: tuple[Callable[..., None], ...] = (
     login.login,
     login.logout,
     login.accounts,
@@ -51,8 +52,10 @@ for command in (
     timeline.gaps,
     sync.backfill,
     rooms.forget,
-):
-    app.command()(command)
-app.command(cls=sql.PairedOptions)(sql.sql)
-for command in (file.check, file.info, file.backup):
-    app.command()(command)
+    sql.sql,
+    file.check,
+    file.info,
+    file.backup,
+)
+for command in _COMMANDS:
+    app.command(cls=sql.PairedOptions if command is sql.sql else None)(command)

@@ -57,9 +57,7 @@ def _member(event: Event, content: Content) -> str | None:
     if membership == "leave":
         return f"* {user} left" if user == event.sender else f"* made {user} leave"
     words = {"join": "{} joined", "invite": "invited {}", "ban": "banned {}", "knock": "{} knocked"}
-    return (
-        "* " + words[membership].format(user) if isinstance(membership, str) and membership in words else None
-    )
+    return "* " + words[membership].format(user) if isinstance(membership, str) and membership in words else None
 
 
 def _names(what: str, field: str) -> Callable[[Event, Content], str | None]:

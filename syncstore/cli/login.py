@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 _DEVICE_NAME = "syncstore"
 
 UserId = Annotated[str, typer.Argument(metavar="USER_ID", callback=text, help="@alice:example.org")]
-ByToken = Annotated[
-    bool, typer.Option("--token", help="Log in with a login token of single sign-on, not a password.")
-]
+ByToken = Annotated[bool, typer.Option("--token", help="Log in with a login token of single sign-on, not a password.")]
 
 
 def login(
@@ -86,9 +84,7 @@ def _keep(server: Homeserver, got: Login, user_id: str, where: Path, token_file:
     from syncstore.net.tokens import drop_token, keep_token
 
     if got.user_id != user_id:
-        raise OtherAccountError(
-            f"{server.base_url} calls this account {got.user_id}, not {user_id}: log in by that id"
-        )
+        raise OtherAccountError(f"{server.base_url} calls this account {got.user_id}, not {user_id}: log in by that id")
     keep_token(got.user_id, got.device_id, got.access_token, token_file)
     try:
         if where.parent == places.folder():

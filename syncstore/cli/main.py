@@ -19,7 +19,10 @@ TRACE = "SYNCSTORE_TRACE"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code. arguments: without the program's name, by default those of the process."""
+    """Run one command and return its exit code.
+
+    arguments: without the program's name; by default those of the process.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a character gets its escape, not an exception.
@@ -37,6 +40,11 @@ def _guarded(arguments: list[str]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return 141
+    except SystemExit as error:
+        # Typer turns a broken pipe into exit 1; that code is for what was refused with a message.
+        if isinstance(error.__context__, BrokenPipeError):
+            return 141
+        raise
     except KeyboardInterrupt:
         return 130
     except Exception as error:

@@ -17,9 +17,7 @@ def text(value: str | None) -> str | None:
     return value
 
 
-RoomName = Annotated[
-    str, typer.Argument(metavar="ROOM", callback=text, help="Room id, alias or unique name.")
-]
+RoomName = Annotated[str, typer.Argument(metavar="ROOM", callback=text, help="Room id, alias or unique name.")]
 SomeRoom = Annotated[
     str | None,
     typer.Argument(metavar="[ROOM]", callback=text, help="Room id, alias or unique name; else all rooms."),

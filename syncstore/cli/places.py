@@ -67,9 +67,7 @@ def where(context: typer.Context) -> str:
         return stores[0]
     if not stores:
         raise NotFoundError(f"which store? No account is logged in: give -s STORE, set {VARIABLE}, or log in")
-    raise NotFoundError(
-        f"which store? Several accounts are logged in: give -s with one of {', '.join(stores)}"
-    )
+    raise NotFoundError(f"which store? Several accounts are logged in: give -s with one of {', '.join(stores)}")
 
 
 def reading(context: typer.Context) -> SyncStore:

@@ -65,9 +65,7 @@ def _applied(store: SyncStore, place: str, one: Recorded) -> Applied:
     try:
         if not one.told:
             return store.apply(one.body)
-        return store.apply(
-            one.body, since=one.since, held=one.held, full_state=one.full_state, joined=one.joined
-        )
+        return store.apply(one.body, since=one.since, held=one.held, full_state=one.full_state, joined=one.joined)
     except SyncStoreError as error:
         error.args = (f"{place}: {error}",)
         raise

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from syncstore.model.records import Event
     from syncstore.reads import Room
 
-StateType = Annotated[
-    str | None, typer.Argument(metavar="[TYPE]", callback=text, help="Event type: m.room.topic.")
-]
+StateType = Annotated[str | None, typer.Argument(metavar="[TYPE]", callback=text, help="Event type: m.room.topic.")]
 StateKey = Annotated[str | None, typer.Argument(metavar="[KEY]", callback=text, help="State key.")]
 
 
@@ -31,11 +29,7 @@ def rooms(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def _room_row(room: Room) -> show.Row:
-    unread = (
-        f"{room.notification_count} ({room.highlight_count}!)"
-        if room.highlight_count
-        else room.notification_count
-    )
+    unread = f"{room.notification_count} ({room.highlight_count}!)" if room.highlight_count else room.notification_count
     members = f"{room.joined_member_count}+{room.invited_member_count}"
     newest = show.moment(room.recency_ts)
     return room.room_id, room.membership, members, unread, room.gap_count, newest, room.display_name
@@ -80,9 +74,7 @@ def state(
         if one.membership != "join":
             show.note(f"archived state; our membership is {one.membership}")
         titles = ("type", "state_key", "sender", "content")
-        show.table(
-            titles, ((event.type, event.state_key, event.sender, event.content_json) for event in found)
-        )
+        show.table(titles, ((event.type, event.state_key, event.sender, event.content_json) for event in found))
 
 
 def _wanted(room: Room, type_: str | None, key: str | None) -> list[Event]:
@@ -103,9 +95,7 @@ def members(context: typer.Context, room: RoomName, as_json: AsJson = False) -> 
         titles = ("user_id", "membership", "display_name")
         show.table(titles, ((member.user_id, member.membership, member.display_name) for member in found))
         if not one.members_synced:
-            show.note(
-                "not the whole list: members are loaded when they speak; sync with --full-members has them all"
-            )
+            show.note("not the whole list: members are loaded when they speak; sync with --full-members has them all")
 
 
 def forget(context: typer.Context, room: RoomName) -> None:

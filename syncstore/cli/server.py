@@ -35,9 +35,7 @@ def connected(
 def _first(where: str, homeserver: str | None, token_file: Path | None) -> tuple[Homeserver, SyncStore]:
     """A new store: the token says whose it is."""
     if token_file is None and not os.environ.get(VARIABLE):
-        raise NotFoundError(
-            f"{where} does not exist: log in, or give the token in {VARIABLE} or by --token-file"
-        )
+        raise NotFoundError(f"{where} does not exist: log in, or give the token in {VARIABLE} or by --token-file")
     if homeserver is None:
         raise StoreError(f"{where} is a new store: say where the account lives (--homeserver)")
     server = Homeserver(homeserver, access_token=find_token("", "", token_file))
@@ -64,12 +62,7 @@ def _server(store: SyncStore, homeserver: str | None, token_file: Path | None, *
     if address is None:
         raise StoreError(f"{store.path} does not know where the account lives: give --homeserver")
     login = login_of(store.user_id, store.device_id)
-    if (
-        token_file is None
-        and not os.environ.get(VARIABLE)
-        and login is not None
-        and login.token_file is not None
-    ):
+    if token_file is None and not os.environ.get(VARIABLE) and login is not None and login.token_file is not None:
         token_file = Path(login.token_file)
     server = Homeserver(address, access_token=find_token(store.user_id, store.device_id or "", token_file))
     # The keyring files a token under its owner; any other one may be anybody's.
@@ -83,9 +76,7 @@ def _server(store: SyncStore, homeserver: str | None, token_file: Path | None, *
 
 def _check_owner(store: SyncStore, owner: WhoAmI, *, rebind: bool) -> None:
     if owner.user_id != store.user_id:
-        raise OtherAccountError(
-            f"{store.path} belongs to {store.user_id}, the access token to {owner.user_id}"
-        )
+        raise OtherAccountError(f"{store.path} belongs to {store.user_id}, the access token to {owner.user_id}")
     if None in (owner.device_id, store.device_id) or owner.device_id == store.device_id:
         return
     if not rebind or owner.device_id is None:

@@ -23,9 +23,7 @@ from syncstore.model.text import clean
 _INTERRUPTED = 9  # SQLITE_INTERRUPT
 _STEPS = 100_000  # of SQLite's machine between two looks at Ctrl-C
 
-Query = Annotated[
-    str, typer.Argument(metavar="QUERY", callback=text, help="One statement; - reads it from stdin.")
-]
+Query = Annotated[str, typer.Argument(metavar="QUERY", callback=text, help="One statement; - reads it from stdin.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="CSV with a line of titles.")]
 Named = Annotated[
     list[str] | None,
@@ -171,6 +169,4 @@ def _write_csv(titles: list[str], rows: sqlite3.Cursor) -> None:
     raw = not show.on_terminal()
     writer.writerow(titles if raw else map(show.cell, titles))
     for row in rows:
-        writer.writerow(
-            [value if raw and not isinstance(value, bytes) else show.cell(value) for value in row]
-        )
+        writer.writerow([value if raw and not isinstance(value, bytes) else show.cell(value) for value in row])

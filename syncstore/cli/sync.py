@@ -19,19 +19,13 @@ if TYPE_CHECKING:
     from syncstore.model.records import Gap
     from syncstore.sync import Syncer
 
-Follow = Annotated[
-    bool, typer.Option("--once/--follow", help="One sync, or on and on until SIGINT or SIGTERM.")
-]
+Follow = Annotated[bool, typer.Option("--once/--follow", help="One sync, or on and on until SIGINT or SIGTERM.")]
 Record = Annotated[
     Path | None,
     typer.Option("--record", metavar="DIR", help="Keep every response, as a bug report to be replayed."),
 ]
-FullMembers = Annotated[
-    bool, typer.Option("--full-members", help="All members of all rooms, not loaded lazily.")
-]
-Rebind = Annotated[
-    bool, typer.Option("--rebind", help="Take the store to the access token's device: a new login.")
-]
+FullMembers = Annotated[bool, typer.Option("--full-members", help="All members of all rooms, not loaded lazily.")]
+Rebind = Annotated[bool, typer.Option("--rebind", help="Take the store to the access token's device: a new login.")]
 Pages = Annotated[int, typer.Option("--pages", min=1, help="Pages to fetch at most, over all gaps.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Events of a page at most.")]
 

@@ -40,9 +40,7 @@ def timeline(
         if isinstance(item, Gap):
             show.note(gap_line(item))
         else:
-            show.line(
-                (show.moment(item.origin_server_ts), "dim"), (item.sender, "bold"), (described(item), "")
-            )
+            show.line((show.moment(item.origin_server_ts), "dim"), (item.sender, "bold"), (described(item), ""))
 
 
 def _page_objects(page: Page) -> Iterator[Mapping[str, object]]:

@@ -6,9 +6,10 @@ as the text that came and decoded when asked for.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from syncstore.model.json_text import decode
 
 if TYPE_CHECKING:
     from syncstore.model.content import EventContent
@@ -40,13 +41,13 @@ class Event:
     @property
     def content(self) -> dict[str, Any]:
         """The content, decoded anew at each call."""
-        value: dict[str, Any] = json.loads(self.content_json)
+        value: dict[str, Any] = decode(self.content_json)
         return value
 
     @property
     def unsigned(self) -> dict[str, Any]:
         """What the server noted beside the event; {} if nothing."""
-        value = json.loads(self.unsigned_json) if self.unsigned_json else None
+        value = decode(self.unsigned_json) if self.unsigned_json else None
         return value if isinstance(value, dict) else {}
 
     def json(self) -> dict[str, Any]:
@@ -64,9 +65,9 @@ class Event:
         if self.redacts is not None:
             event["redacts"] = self.redacts
         if self.unsigned_json is not None:
-            event["unsigned"] = json.loads(self.unsigned_json)
+            event["unsigned"] = decode(self.unsigned_json)
         if self.extra_json is not None:
-            event.update(json.loads(self.extra_json))
+            event.update(decode(self.extra_json))
         return event
 
     def parsed(self) -> EventContent:
@@ -94,7 +95,7 @@ class StrippedEvent:
     @property
     def content(self) -> dict[str, Any]:
         """The content, decoded anew at each call."""
-        value: dict[str, Any] = json.loads(self.content_json)
+        value: dict[str, Any] = decode(self.content_json)
         return value
 
 

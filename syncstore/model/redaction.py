@@ -11,6 +11,25 @@ from collections.abc import Mapping
 from typing import Any
 
 NEWEST = 12
+# Top-level keys that a redaction leaves in every version; what else an event carried is gone.
+TOP_LEVEL_KEPT = frozenset(
+    [
+        "auth_events",
+        "content",
+        "depth",
+        "event_id",
+        "hashes",
+        "origin",
+        "origin_server_ts",
+        "prev_events",
+        "prev_state",
+        "room_id",
+        "sender",
+        "signatures",
+        "state_key",
+        "type",
+    ]
+)
 # Every other version goes as the newest, org.matrix.hydra.11 too, which became 12.
 _NUMBERS = {str(number): number for number in range(1, NEWEST + 1)}
 _NUMBERS |= {"org.matrix.msc3757.10": 10, "org.matrix.msc3757.11": 11}

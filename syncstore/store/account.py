@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from syncstore.model.batch import Bad
 from syncstore.model.changes import Changes, PresenceRow, ToDeviceRow
+from syncstore.model.json_text import decode
 from syncstore.store.ephemeral import write_account_data, write_unknown
 from syncstore.store.schema import device_list, direct_room, quarantined, to_device_message, user_presence
 from syncstore.store.statement import insert, replace
@@ -72,7 +72,7 @@ def _raw(bad: Bad) -> str | bytes:
 
 def _ignored_before(write: Write) -> set[str]:
     row = write.cursor.execute(IGNORED_BEFORE).fetchone()
-    users = json.loads(row[0]).get("ignored_users") if row else None
+    users = decode(row[0]).get("ignored_users") if row else None
     return set(users) if isinstance(users, dict) else set()
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 
 from syncstore.model.batch import membership_of
+from syncstore.model.json_text import decode
+from syncstore.model.text import is_text
 from syncstore.store import room
-from syncstore.store.json_text import decode
 from syncstore.store.naming import derive
 from syncstore.store.room import RoomRow
 
@@ -26,7 +26,10 @@ LAST_PLACE = """
     SELECT segment, position FROM event WHERE room = ? AND segment IS NOT NULL
     ORDER BY segment DESC, position DESC LIMIT 1
 """
-LIFTED = "SELECT event_id, content, rel_type, relates_to FROM event WHERE room = ? AND content LIKE '%m.relates_to%'"
+LIFTED = """
+    SELECT event_id, content, rel_type, relates_to FROM event
+    WHERE room = ? AND (rel_type IS NOT NULL OR relates_to IS NOT NULL OR content LIKE '%m.relates_to%')
+"""
 DIRECT = "SELECT room_id, user_id FROM direct_room"
 DIRECT_SAID = "SELECT content FROM account_datum WHERE room = 0 AND type = 'm.direct'"
 _DERIVED = [
@@ -91,20 +94,20 @@ def _relations(cursor: sqlite3.Cursor, row: RoomRow) -> Iterator[str]:
     for event_id, content, rel_type, relates_to in cursor.execute(LIFTED, (row.id,)).fetchall():
         relation = decode(content).get("m.relates_to")
         said = (relation.get("rel_type"), relation.get("event_id")) if isinstance(relation, dict) else (None, None)
-        lifted = tuple(value if isinstance(value, str) else None for value in said)
+        lifted = tuple(value if is_text(value) else None for value in said)
         if lifted != (rel_type, relates_to):
             yield f"{row.room_id}: event {event_id} is filed under another relation than its content names"
 
 
 def _direct(cursor: sqlite3.Cursor) -> Iterator[str]:
     said = cursor.execute(DIRECT_SAID).fetchone()
-    content = json.loads(said[0]) if said else {}
+    content = decode(said[0]) if said else {}
     pairs = {
         (room_id, user_id)
         for user_id, rooms in content.items()
         if isinstance(rooms, list)
         for room_id in rooms
-        if isinstance(room_id, str)
+        if is_text(room_id) and is_text(user_id)
     }
     if pairs != set(cursor.execute(DIRECT).fetchall()):
         yield "the direct rooms are not those of m.direct"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from syncstore.model.redaction import redact_content, redacts_of
+from syncstore.model.json_text import decode_writable as decode
+from syncstore.model.json_text import encode
+from syncstore.model.redaction import TOP_LEVEL_KEPT, redact_content, redacts_of
 from syncstore.model.text import is_text
-from syncstore.store.json_text import decode, encode
 from syncstore.store.write import Redaction, Write
 
 if TYPE_CHECKING:
@@ -25,18 +26,19 @@ BUNDLED_IN = """
 """
 REDACTED_BY = "SELECT id, unsigned FROM event WHERE room = ? AND event_id = ? AND unsigned IS NOT NULL"
 SET_UNSIGNED = "UPDATE event SET unsigned = ?, changed = ? WHERE id = ?"
-# New events that carry what was stripped before they came.
+# Events in a range of row ids that carry what was stripped before they came.
 LATE_COPIES = """
     SELECT t.room, t.event_id, t.redacted_by
     FROM event e JOIN event t ON t.room = e.room AND t.event_id = e.replaces
-    WHERE e.id >= ? AND e.replaces > '' AND t.redacted_by IS NOT NULL
+    WHERE e.id BETWEEN ? AND ? AND e.replaces > '' AND t.redacted_by IS NOT NULL
     UNION
     SELECT t.room, t.event_id, t.redacted_by
     FROM bundled_copy b JOIN event t ON t.room = b.room AND t.event_id = b.event_id
-    WHERE b.event >= ? AND t.redacted_by IS NOT NULL
+    WHERE b.event BETWEEN ? AND ? AND t.redacted_by IS NOT NULL
     UNION
     SELECT w.room, w.event_id, w.redacted_by
-    FROM bundled_copy b JOIN waiting_redaction w ON w.room = b.room AND w.event_id = b.event_id WHERE b.event >= ?
+    FROM bundled_copy b JOIN waiting_redaction w ON w.room = b.room AND w.event_id = b.event_id
+    WHERE b.event BETWEEN ? AND ?
 """
 
 
@@ -52,8 +54,8 @@ def note_bundles(write: Write) -> None:
 
 def late_copies(write: Write) -> list[Redaction]:
     """Redacted events whose content came again inside an event of this transaction."""
-    first = write.first_event
-    return [Redaction(*row) for row in write.cursor.execute(LATE_COPIES, (first, first, first)).fetchall()]
+    ranges = [(write.first_event, write.next_event), *((one, one) for one in write.renewed)]
+    return [Redaction(*row) for one in ranges for row in write.cursor.execute(LATE_COPIES, one * 3).fetchall()]
 
 
 def strip_copies(write: Write, room: int, event_id: str, target: Target | None, version: str | None) -> None:
@@ -67,7 +69,7 @@ def strip_copies(write: Write, room: int, event_id: str, target: Target | None, 
     struck = redacts_of(version, target.type, target.redacts, decode(target.content))
     if is_text(struck):
         for id_, unsigned in write.cursor.execute(REDACTED_BY, (room, struck)).fetchall():
-            _rewrite(write, id_, unsigned, lambda notes: _strip_event(notes.get("redacted_because"), version))
+            _rewrite(write, id_, unsigned, lambda notes: strip_event(notes.get("redacted_because"), version))
 
 
 def _strip_prev_content(write: Write, room: int, event_id: str, target: Target, version: str | None) -> None:
@@ -97,15 +99,19 @@ def _strip_bundled(value: Any, event_id: str, version: str | None) -> bool:
     found = False
     for event in list(_events_in(value)):
         if event.get("event_id") == event_id:
-            found |= _strip_event(event, version)
+            found |= strip_event(event, version)
     return found
 
 
-def _strip_event(event: Any, version: str | None) -> bool:
+def strip_event(event: Any, version: str | None) -> bool:
+    """Strip one copy, a whole event as an object; True if that changed it."""
     if not isinstance(event, dict):
         return False
     changed = _replace(event, "content", redact_content(version, str(event.get("type")), event.get("content") or {}))
-    return bool(event.pop("unsigned", None)) or changed
+    for key in event.keys() - TOP_LEVEL_KEPT:
+        del event[key]
+        changed = True
+    return changed
 
 
 def _replace(holder: dict[str, Any], key: str, value: object) -> bool:

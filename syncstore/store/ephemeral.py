@@ -70,11 +70,12 @@ def _typing(write: Write, room: int, users: list[str]) -> None:
 
 def _unread(write: Write, row: RoomRow, changes: RoomChanges) -> None:
     """Unread counts; a server that counts per thread sends all threads that have any, so the others have none."""
-    if changes.unread is None:
+    if changes.unread is None and changes.thread_unread is None:
         return
-    notifications, highlights = changes.unread
-    row.notification_count = notifications or 0
-    row.highlight_count = highlights or 0
+    if changes.unread is not None:
+        notifications, highlights = changes.unread
+        row.notification_count = notifications or 0
+        row.highlight_count = highlights or 0
     write.cursor.execute(CLEAR_THREADS, (row.id,))
     had = write.cursor.rowcount
     threads = changes.thread_unread or {}

@@ -16,7 +16,8 @@ FIND_EVENT = "SELECT id, segment, position, redacted_by FROM event WHERE room = 
 PLACE_EVENT = """
     UPDATE event SET segment = ?, position = ?, prev_batch = ?, source = ?, changed = ?,
         transaction_id = coalesce(transaction_id, ?),
-        unsigned = CASE WHEN redacted_by IS NULL THEN coalesce(?, unsigned) ELSE unsigned END
+        unsigned = CASE WHEN redacted_by IS NULL THEN coalesce(?, unsigned) ELSE unsigned END,
+        replaces = coalesce(?, replaces)
     WHERE id = ? AND segment IS NULL
 """
 
@@ -76,8 +77,9 @@ def write_events(
         else:
             ids[one.event_id] = stored.id
             if place is not None:
-                values = (*place, token, source, batch, one.transaction_id, one.unsigned, stored.id)
+                values = (*place, token, source, batch, one.transaction_id, one.unsigned, one.replaces, stored.id)
                 write.cursor.execute(PLACE_EVENT, values)
+                write.renewed.append(stored.id)
         if one.unsigned is not None and '"m.relations"' in one.unsigned:
             write.bundles.append((room, ids[one.event_id], one.unsigned))
         if one.redacted_because is not None and (stored is None or stored.redacted_by is None):

@@ -24,7 +24,7 @@ GAP = """
     FROM gap g JOIN room r ON r.id = g.room WHERE g.id = ?
 """
 LEASE = "UPDATE gap SET leased_until = ? WHERE id = ? AND (leased_until IS NULL OR leased_until < ?)"
-RELEASE = "UPDATE gap SET leased_until = NULL WHERE id = ?"
+RELEASE = "UPDATE gap SET leased_until = NULL WHERE id = ? AND leased_until = ?"
 OLDEST_PLACE = "SELECT min(position) FROM event WHERE room = ? AND segment = ?"
 MOVE = """
     UPDATE gap SET prev_batch = ?, walk = ?, met = ?, status = 'open', reason = NULL, attempts = attempts + 1
@@ -71,19 +71,23 @@ def find_gap(cursor: sqlite3.Cursor, gap_id: int) -> GapRow:
     return GapRow(*row)
 
 
-def lease_gap(connections: Connections, gap_id: int, seconds: float) -> GapRow | None:
-    """Take the gap for one request, across processes; None while another one has it."""
+def lease_gap(connections: Connections, gap_id: int, seconds: float) -> tuple[GapRow, int] | None:
+    """Take the gap for one request, across processes: it and the lease's end, which is its owner's mark too.
+
+    None while another one has it.
+    """
     now = int(time.time() * 1000)
+    until = now + int(seconds * 1000)
     with connections.write() as cursor:
         gap = find_gap(cursor, gap_id)
-        cursor.execute(LEASE, (now + int(seconds * 1000), gap_id, now))
-        return gap if cursor.rowcount else None
+        cursor.execute(LEASE, (until, gap_id, now))
+        return (gap, until) if cursor.rowcount else None
 
 
-def release_gap(connections: Connections, gap_id: int) -> None:
-    """Let others ask again."""
+def release_gap(connections: Connections, gap_id: int, until: int) -> None:
+    """Let others ask again, unless the lease ran out and another one has it."""
     with connections.write() as cursor:
-        cursor.execute(RELEASE, (gap_id,))
+        cursor.execute(RELEASE, (gap_id, until))
 
 
 def renew_walk(connections: Connections, gap_id: int, asked: str | None, token: str) -> None:

@@ -31,7 +31,7 @@ def apply_members(connections: Connections, room_id: str, page: Page, asked_at: 
             raise NotFoundError(f"the store has no room {room_id}")
         before = room.copy(row)
         write_quarantine(write, page.bad)
-        events = [event for event in page.events if event.type == "m.room.member" and event.state_key is not None]
+        events = list({event.event_id: event for event in page.events if _is_member(event)}.values())
         known = known_events(write, row.id, events)
         ids = write_events(write, row.id, "members", events, known)
         restate_members(write, row, [_step(event) for event in events], ids, asked_at)
@@ -44,6 +44,10 @@ def apply_members(connections: Connections, room_id: str, page: Page, asked_at: 
         counts = (write.event_count, write.known_count, write.quarantined_count)
         cursor.execute(FINISH_PAGE, (*counts, write.batch))
         return write.stripped_count
+
+
+def _is_member(event: RoomEvent) -> bool:
+    return event.type == "m.room.member" and event.state_key is not None
 
 
 def _step(event: RoomEvent) -> Step:

@@ -10,10 +10,10 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
+from syncstore.model.json_text import decode
 from syncstore.model.names import room_display_name
 from syncstore.model.text import clean
 from syncstore.store import room
-from syncstore.store.json_text import decode
 from syncstore.store.room import RoomRow
 from syncstore.store.write import Write
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from syncstore.model.redaction import redact_content, redacts_of
+from syncstore.model.json_text import decode_writable as decode
+from syncstore.model.json_text import encode
+from syncstore.model.redaction import TOP_LEVEL_KEPT, redact_content, redacts_of
 from syncstore.model.text import is_text
-from syncstore.store.copies import late_copies, note_bundles, strip_copies
-from syncstore.store.json_text import decode, encode
+from syncstore.store.copies import late_copies, note_bundles, strip_copies, strip_event
 from syncstore.store.state import NAMING
 from syncstore.store.write import Redaction, Write
 
@@ -43,10 +44,23 @@ EMPTY_QUARANTINE = """
     UPDATE quarantined SET raw = NULL, reason = reason || ' (redacted)'
     WHERE event_id = ? AND raw IS NOT NULL AND room_id = (SELECT room_id FROM room WHERE id = ?)
 """
+# What came into quarantine now, and was redacted before.
+EMPTY_NEW_QUARANTINE = """
+    UPDATE quarantined SET raw = NULL, reason = reason || ' (redacted)'
+    WHERE batch = ? AND raw IS NOT NULL AND event_id IS NOT NULL AND (
+        EXISTS (SELECT 1 FROM room r JOIN waiting_redaction w ON w.room = r.id
+            WHERE r.room_id = quarantined.room_id AND w.event_id = quarantined.event_id)
+        OR EXISTS (SELECT 1 FROM room r JOIN event e ON e.room = r.id
+            WHERE r.room_id = quarantined.room_id AND e.event_id = quarantined.event_id
+                AND e.redacted_by IS NOT NULL))
+"""
+IS_REDACTED = """
+    SELECT 1 FROM event WHERE room = ?1 AND event_id = ?2 AND redacted_by IS NOT NULL
+    UNION ALL SELECT 1 FROM waiting_redaction WHERE room = ?1 AND event_id = ?2
+"""
 
 # What the server says about an event, and not the sender: it may stay.
 _UNSIGNED_KEPT = {"age", "membership", "redacted_because", "redacted_by", "replaces_state", "transaction_id", "txn_id"}
-_EXTRA_KEPT = {"auth_events", "depth", "hashes", "origin", "prev_events", "prev_state", "room_id", "signatures"}
 
 
 class Target(NamedTuple):
@@ -74,6 +88,9 @@ def apply_redactions(write: Write) -> None:
         if late.room not in versions:
             versions[late.room] = room_version(write, late.room)
         _strip_late(write, late, versions[late.room])
+    if write.quarantined_count:
+        write.cursor.execute(EMPTY_NEW_QUARANTINE, (write.batch,))
+        write.stripped_count += write.cursor.rowcount
 
 
 def room_version(write: Write, room: int) -> str | None:
@@ -111,7 +128,8 @@ def _redact(write: Write, redaction: Redaction, version: str | None) -> None:
     if target.redacted_by:
         return
     strip_copies(write, room, event_id, target, version)
-    write.cursor.execute(STRIP, (*stripped(target, version), by, write.batch, target.id))
+    mute = write.cursor.execute(IS_REDACTED, (room, by)).fetchone() is not None
+    write.cursor.execute(STRIP, (*stripped(target, version, mute=mute), by, write.batch, target.id))
     write.stripped_count += 1
     write.touch(room, "timeline" if target.state_key is None else "state")
     if target.type in NAMING:
@@ -127,12 +145,14 @@ def _target(write: Write, room: int, event_id: str) -> Target | None:
     return None if row is None else Target(*row)
 
 
-def stripped(target: Target, version: str | None) -> tuple[str, str | None, str | None]:
-    """The content, unsigned and extra that a redaction leaves."""
+def stripped(target: Target, version: str | None, *, mute: bool) -> tuple[str, str | None, str | None]:
+    """The content, unsigned and extra that a redaction leaves; `mute` if its own reason was redacted too."""
     content = redact_content(version, target.type, decode(target.content))
     unsigned = None if target.unsigned is None else decode(target.unsigned)
+    if mute and isinstance(unsigned, dict):
+        strip_event(unsigned.get("redacted_because"), version)
     extra = None if target.extra is None else decode(target.extra)
-    return encode(content), _only(unsigned, _UNSIGNED_KEPT), _only(extra, _EXTRA_KEPT)
+    return encode(content), _only(unsigned, _UNSIGNED_KEPT), _only(extra, TOP_LEVEL_KEPT)
 
 
 def _only(value: Any, keys: set[str]) -> str | None:

@@ -39,6 +39,7 @@ REBIND = (
     "UPDATE stream SET token = NULL WHERE name = 'sync'",
     "DELETE FROM to_device_message",
     "DELETE FROM server_filter",
+    "DELETE FROM device_list",
 )
 NEW_DEVICE = "UPDATE own_account SET device_id = ?, one_time_keys = NULL, fallback_keys = NULL"
 ALL_DEVICE_LISTS = "INSERT OR REPLACE INTO device_list (user_id, change, batch) VALUES ('*', 'changed', ?)"

@@ -44,6 +44,7 @@ class Write:
         self.quarantined_count = 0
         self.redactions: list[Redaction] = []
         self.bundles: list[tuple[int, int, str]] = []  # room, event, unsigned that holds whole other events
+        self.renewed: list[int] = []  # older events that took `unsigned` from a later copy
         self.stripped_count = 0
         self.derive: set[int] = set()  # rooms whose derived columns must be made anew
         self._batch: int | None = None

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 
 from syncstore.model.batch import ODD_DUPLICATE_KEY, ODD_NUL, ODD_SURROGATE
+from syncstore.model.json_text import any_int
 from syncstore.wire.mask import Mask, lone_surrogates, nesting
 
 MAX_NESTING = 500
+_SPACED = ('" ', '"\n', '"\t', '"\r')
 _ANY = msgspec.json.Decoder()
 
 
@@ -49,8 +51,8 @@ class Source:
 def decode_object(text: str) -> tuple[dict[str, Any], int]:
     """Decode a JSON object for reading: (value, odd bits). BadPart if it is no object or nests too deep.
 
-    The duplicate-key test compares the keys decoded with the `":` in the text; only when they differ is the slow,
-    exact decoder asked.
+    The duplicate-key test compares the keys decoded with the `":` in the text; only when they differ, or when a quote
+    stands before white space and the count proves nothing, is the slow, exact decoder asked.
     """
     opened = text.count("{")
     if opened > 100 or text.count("[") > 100:
@@ -62,7 +64,7 @@ def decode_object(text: str) -> tuple[dict[str, Any], int]:
     if type(value) is not dict:
         raise BadPart("wrong_type", "not a JSON object")
     keys = len(value) if opened == 1 else _count_keys(value)
-    if keys != text.count('":'):
+    if keys != text.count('":') or any(spaced in text for spaced in _SPACED):
         return _decode_slowly(text)
     return value, ODD_NUL if "\\u0000" in text else 0
 
@@ -94,7 +96,7 @@ def _decode_slowly(text: str) -> tuple[dict[str, Any], int]:
         return made
 
     try:
-        value = json.loads(text, object_pairs_hook=pairs, parse_int=_any_int)
+        value = json.loads(text, object_pairs_hook=pairs, parse_int=any_int)
     except (ValueError, RecursionError) as error:
         if isinstance(error, RecursionError):
             return {}, odd | ODD_DUPLICATE_KEY  # legal but too deep for this stack: kept, not looked into
@@ -102,11 +104,3 @@ def _decode_slowly(text: str) -> tuple[dict[str, Any], int]:
     if type(value) is not dict:
         raise BadPart("wrong_type", "not a JSON object")
     return value, odd
-
-
-def _any_int(digits: str) -> int | float:
-    """Integers of any length: beyond Python's digit limit the value is only looked at, never stored."""
-    try:
-        return int(digits)
-    except ValueError:
-        return float(digits)

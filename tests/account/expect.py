@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from .events import CREATE, ME, Json, Key, kept_content, key_of, redaction_target, secrets
 
-# Which events of the state block come: those as of the start of the timeline, those as of its end, or (a classic body
-# in the form of 2015) of those as of the start the ones that the timeline does not supersede.
-Shows = Literal["start", "end", "2015"]
+# Which events of the state block come, and so how the block and the timeline make the pile. start: those as of the start
+# of the timeline. end: those as of its end. rewritten: a classic body in the form of 2015, of those as of the start the
+# ones that the timeline does not supersede. 2015: those as of the end, with the timeline laid over them.
+Shows = Literal["start", "end", "rewritten", "2015"]
 _OWN: Key = ("m.room.member", ME)
 
 
@@ -74,7 +75,7 @@ class Expected:
             return
         room["invite"], room["knock"] = {}, {}
         _receive(room, entry, self.shows)
-        _state(room, entry)
+        _state(room, entry, self.shows)
         contiguous = since is not None and since == covered
         if _timeline(room, entry, contiguous):
             begin = entry["prev_batch"] if contiguous else next_batch
@@ -120,7 +121,7 @@ def _new_room() -> Json:
 
 
 def _shown_ids(entry: Json, shows: Shows) -> set[str]:
-    if shows == "2015":
+    if shows == "rewritten":
         superseded = {key_of(entry["events"][one]) for one in entry["timeline"]} - {None}
         block = [one for one in entry["before"] if key_of(entry["events"][one]) not in superseded]
     else:
@@ -139,10 +140,17 @@ def _receive(room: Json, entry: Json, shows: Shows) -> None:
             room["stripped"].add(target)
 
 
-def _state(room: Json, entry: Json) -> None:
+def _state(room: Json, entry: Json, shows: Shows) -> None:
     """Promises 8 and 9: a delta is laid over the pile; a block or timeline with the creation restates the room."""
-    named = [*entry["before"], *entry["timeline"]]
-    brought = {key: one for one in named if (key := key_of(entry["events"][one])) is not None}
+    events, timeline = entry["events"], entry["timeline"]
+    if shows == "end":
+        left = [one for one in timeline if entry["section"] == "leave" and key_of(events[one]) == _OWN]
+        named = [*entry["after"], *left]
+    elif shows == "2015":
+        named = [*entry["after"], *timeline, *(one for one in entry["after"] if one in timeline)]
+    else:
+        named = [*entry["before"], *timeline]
+    brought = {key: one for one in named if (key := key_of(events[one])) is not None}
     if CREATE in brought and CREATE in room["state"]:
         room["state"] = {}
     room["state"] |= brought

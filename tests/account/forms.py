@@ -26,26 +26,35 @@ def state_after(answer: Json, name: str = STABLE, *, own_left: bool = True) -> J
     return body
 
 
-def to_2015(body: Json) -> Json:
-    """Any classic body in the form of 2015: ids into event_map, and the state block as of the END of the timeline."""
+def to_2015(body: Json, *, at_end: bool = False) -> Json:
+    """Any classic body in the form of 2015: ids into event_map, and the state block as of the END of the timeline.
+
+    `at_end`: the block given already is as of the end.
+    """
     old = deepcopy(body)
     rooms = {_SECTIONS_2015.get(name, name): entries for name, entries in old.pop("rooms", {}).items()}
     for name in ("joined", "archived"):
         for room_id, entry in rooms.setdefault(name, {}).items():
-            _map_events(room_id, entry)
+            _map_events(room_id, entry, at_end)
     rooms.setdefault("invited", {})
     return old | {"rooms": rooms}
 
 
-def _map_events(room_id: str, entry: Json) -> None:
+def native_2015(answer: Json) -> Json:
+    """What a server of 2015 would have said itself: it knows the resolved state at the end of the timeline."""
+    return to_2015(_body(answer, "state", "after"), at_end=True)
+
+
+def _map_events(room_id: str, entry: Json, at_end: bool) -> None:
     block = entry.get("state", {}).get("events", [])
     timeline = entry.get("timeline", {}).get("events", [])
-    at_end = {key_of(event): event["event_id"] for event in [*block, *timeline] if "state_key" in event}
-    entry["state"] = {"events": list(at_end.values())}
+    overlaid = block if at_end else [event for event in [*block, *timeline] if "state_key" in event]
+    state = {key_of(event): event["event_id"] for event in overlaid}
+    entry["state"] = {"events": list(state.values())}
     if "timeline" in entry:
         entry["timeline"]["events"] = [event["event_id"] for event in timeline]
     entry["event_map"] = {}
-    for event in [*(one for one in block if one["event_id"] in at_end.values()), *timeline]:
+    for event in [*(one for one in block if one["event_id"] in state.values()), *timeline]:
         unsigned = event.get("unsigned", {})
         if "transaction_id" in unsigned:
             unsigned["txn_id"] = unsigned.pop("transaction_id")

@@ -78,12 +78,15 @@ class Account:
         found["edit"] = self._event(room_id, found["event"]["sender"], "m.room.message", content)["event_id"]
         return True
 
-    def set_state(self, room_id: str, type_: str, state_key: str = "", sender: str = OTHERS[0]) -> bool:
-        """A new name, topic or any other state, each with a text that was never there before."""
-        if not self.joined(room_id, sender):
-            return False
+    def set_state(self, room_id: str, type_: str, state_key: str = "", *, lost: bool = False) -> bool:
+        """A new name, topic or any other state, each with a text that was never there before.
+
+        `lost`: on another branch of the history, and state resolution decided against it. It stands in timelines all the
+        same; only a block as of the end shows that it is not the state.
+        """
         field = {"m.room.name": "name", "m.room.topic": "topic"}.get(type_, "value")
-        self._event(room_id, sender, type_, {field: self._secret()}, state_key)
+        self._event(room_id, OTHERS[0], type_, {field: self._secret()}, state_key)
+        self.rooms[room_id]["log"][-1]["lost"] = lost
         return True
 
     def redact(self, room_id: str, nth: int) -> bool:
@@ -240,9 +243,9 @@ class Account:
 
 
 def fold(items: Any) -> dict[Key, str]:
-    """The state that a run of log items leaves: key to event id, the later one wins."""
+    """The state that a run of log items leaves: key to event id; the later one wins, unless it lost a resolution."""
     state: dict[Key, str] = {}
     for item in items:
-        if (key := key_of(item["event"])) is not None:
+        if (key := key_of(item["event"])) is not None and not item.get("lost"):
             state[key] = item["event"]["event_id"]
     return state

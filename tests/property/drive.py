@@ -23,11 +23,18 @@ FORMS: dict[str, Render] = {
     "classic": forms.classic,
     "state_after": forms.state_after,
     "unstable": lambda answer: forms.state_after(answer, forms.UNSTABLE, own_left=False),
-    "2015": lambda answer: forms.to_2015(forms.classic(answer)),
+    "rewritten": lambda answer: forms.to_2015(forms.classic(answer)),
+    "2015": forms.native_2015,
 }
 
 
-SHOWS: dict[str, Shows] = {"classic": "start", "state_after": "end", "unstable": "end", "2015": "2015"}
+SHOWS: dict[str, Shows] = {
+    "classic": "start",
+    "state_after": "end",
+    "unstable": "end",
+    "rewritten": "rewritten",
+    "2015": "2015",
+}
 
 
 def body(answer: Json, render: Render, *, backwards: bool = False) -> bytes:
@@ -72,14 +79,16 @@ def agree(stored: str, expected: str) -> None:
 
 
 def check_model(expected: Expected, account: Account) -> None:
-    """A joined room's pile is what the server has (with lazy members, a part of it), and so are the memberships."""
+    """A joined room's pile is what the server has (with lazy members, a part of it), and so are the memberships.
+
+    The forms that lay the timeline over the block cannot know what lost a state resolution.
+    """
     for room_id, room in expected.rooms.items():
-        if room["membership"] == "join":
+        lost = any(item.get("lost") for item in account.rooms[room_id]["log"])
+        if room["membership"] == "join" and (expected.shows == "end" or not lost):
             state = account.state(room_id)
-            assert account.membership(room_id) == "join"
             assert room["state"].items() <= state.items()
-            if not account.policy.get("lazy"):
-                assert room["state"] == state
+            assert account.policy.get("lazy") or room["state"] == state
     for room_id in account.rooms:
         known = expected.rooms[room_id]["membership"] if room_id in expected.rooms else None
         if account.membership(room_id) in ("join", "invite", "knock") or known in ("join", "invite", "knock"):

@@ -32,6 +32,7 @@ _EVENTS = st.one_of(
     st.tuples(st.just("redact"), _ROOM, _NTH),
     st.tuples(st.just("state"), _ROOM, st.sampled_from(["m.room.name", "m.room.topic"]), st.just("")),
     st.tuples(st.just("state"), _ROOM, st.just("org.example"), st.sampled_from(["", "a"])),
+    st.tuples(st.just("lost"), _ROOM, st.sampled_from(["m.room.name", "org.example"])),
     st.tuples(st.just("other"), _ROOM, st.sampled_from(OTHERS[1:]), st.sampled_from(["join", "leave", "ban"])),
 )
 _MOVES = st.one_of(
@@ -48,10 +49,10 @@ _BESIDE = st.one_of(
 )
 # Our own comings and goings weigh most: they are what stores get wrong.
 ACTIONS: st.SearchStrategy[Action] = st.one_of(_EVENTS, _EVENTS, _MOVES, _MOVES, _MOVES, _MOVES, _MOVES, _BESIDE)
-SYNC_NAMES = frozenset({"sync", "lost", "full_state", "snapshot"})
+SYNC_NAMES = frozenset({"sync", "unanswered", "full_state", "snapshot"})
 SYNCS: st.SearchStrategy[Action] = st.one_of(
     st.tuples(st.just("sync"), st.sampled_from([2, 4, 50])),
-    st.tuples(st.just("lost"), st.sampled_from([2, 50])),
+    st.tuples(st.just("unanswered"), st.sampled_from([2, 50])),
     st.tuples(st.just("full_state"), st.sampled_from([2, 50])),
     st.tuples(st.just("snapshot"), st.sampled_from([2, 4, 50]), st.booleans()),
 )
@@ -89,6 +90,8 @@ def _in_room(account: Account, name: str, room_id: str, arguments: list[Any]) ->
         return account.send(room_id, late=True)
     if name == "state":
         return account.set_state(room_id, *arguments)
+    if name == "lost":
+        return account.set_state(room_id, *arguments, lost=True)
     if name == "other":
         return account.move_other(room_id, *arguments)
     if name == "me":

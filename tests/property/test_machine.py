@@ -62,7 +62,7 @@ class AccountMachine(RuleBasedStateMachine):
         """A sync, limited or not; of the whole state; without since over the old store; or one whose answer is lost."""
         held = self.expected.token
         answer = ask(self.account, action, held)
-        if action[0] != "lost":
+        if action[0] != "unanswered":
             self._take(answer, held)
             check_model(self.expected, self.account)
 

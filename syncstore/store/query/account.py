@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from pathlib import Path
 from typing import Any
 
+from syncstore.model.json_text import decode
 from syncstore.model.records import Info, Receipt
 
 GLOBAL_DATA = "SELECT content FROM account_data WHERE room_id IS NULL AND type = ?"
@@ -31,7 +31,7 @@ def account_data(cursor: sqlite3.Cursor, room_id: str | None, type_: str) -> dic
     """The content of one type, of a room or (None) of the account."""
     found = cursor.execute(GLOBAL_DATA, (type_,)) if room_id is None else cursor.execute(ROOM_DATA, (room_id, type_))
     row = found.fetchone()
-    return None if row is None else json.loads(row[0])
+    return None if row is None else decode(row[0])
 
 
 def receipts(cursor: sqlite3.Cursor, room_id: str) -> list[Receipt]:

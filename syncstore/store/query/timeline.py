@@ -50,17 +50,20 @@ _Place = tuple[int, int]
 def page(cursor: sqlite3.Cursor, room_id: str, limit: int, before: str | None, after: str | None) -> Page:
     """One page, newest first: the events older than `before`, or newer than `after`, or the newest ones.
 
-    A gap stands on the page of the event after it; it does not count against the limit.
+    A gap stands on the page of the event after it; it does not count against the limit. ValueError for a limit below 1.
     """
+    if limit < 1:
+        raise ValueError(f"limit is {limit}: a page has at least one event")
     if after is not None:
         found, more = _events(cursor, NEWER, room_id, _place(after), limit)
         found.reverse()
         low = _place(after)
         high = _of(found[0]) if found and more else _LAST
     else:
-        high = _LAST if before is None else _place(before)
-        found, more = _events(cursor, OLDER, room_id, high, limit)
+        found, more = _events(cursor, OLDER, room_id, _LAST if before is None else _place(before), limit)
         low = _next_older(cursor, room_id, found) if more else _FIRST
+        # A gap right below `before` stood on the page of that event.
+        high = _LAST if before is None else _of(found[0]) if found else _FIRST
     gaps = [gap for gap in gaps_of(cursor, room_id) if low[0] < gap.segment <= high[0]]
     return Page(_merged(found, gaps), *_cursors(cursor, room_id, found))
 

@@ -1,0 +1,1 @@
+"""What the store promises, one file a noun; a test named pNN holds promise NN."""
