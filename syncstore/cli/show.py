@@ -44,7 +44,7 @@ def line(*parts: tuple[str, str]) -> None:
     """One line of (text, style) parts; styles count on a terminal only."""
     shown = [(printable(text), style) for text, style in parts if text]
     if not on_terminal():
-        print("  ".join(text for text, _ in shown))  # noqa: T201
+        print("  ".join(text for text, _ in shown).rstrip())  # noqa: T201
         return
     from rich.text import Text
 

@@ -60,7 +60,9 @@ def apply_batch(connections: Connections, changes: Changes, asked: Asked) -> App
     """
     started = time.perf_counter()
     # To-device messages are gone from the server once this token is used: they must be on the disk first.
-    with connections.write(durable=bool(changes.to_device)) as cursor:
+    # One that could not be read is gone there too: its bytes in quarantine are the only copy.
+    durable = bool(changes.to_device) or any(bad.section == "to_device" for bad in changes.bad)
+    with connections.write(durable=durable) as cursor:
         tokens, repeated = _compare(cursor, changes, asked)
         if repeated:
             return Applied(None, False, 0, 0, 0, 0, 0, repeated=True)

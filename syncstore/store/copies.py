@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from syncstore.store.redaction import Target
 
 INSERT_BUNDLED = "INSERT OR IGNORE INTO bundled_copy (room, event_id, event) VALUES (?, ?, ?)"
-REPLACED_BY = "SELECT id, unsigned FROM event WHERE room = ? AND replaces = ? AND unsigned IS NOT NULL"
+REPLACED_BY = "SELECT id, type, unsigned FROM event WHERE room = ? AND replaces = ? AND unsigned IS NOT NULL"
 REPLACED_UNTOLD = """
     SELECT id, unsigned FROM event
     WHERE room = ? AND replaces = '' AND type = ? AND state_key = ? AND unsigned IS NOT NULL
@@ -26,7 +26,7 @@ BUNDLED_IN = """
 """
 REDACTED_BY = "SELECT id, unsigned FROM event WHERE room = ? AND event_id = ? AND unsigned IS NOT NULL"
 SET_UNSIGNED = "UPDATE event SET unsigned = ?, changed = ? WHERE id = ?"
-# Events in a range of row ids that carry what was stripped before they came.
+# Events in a range of row ids that carry what was stripped before they came, or waits to be.
 LATE_COPIES = """
     SELECT t.room, t.event_id, t.redacted_by
     FROM event e JOIN event t ON t.room = e.room AND t.event_id = e.replaces
@@ -35,6 +35,10 @@ LATE_COPIES = """
     SELECT t.room, t.event_id, t.redacted_by
     FROM bundled_copy b JOIN event t ON t.room = b.room AND t.event_id = b.event_id
     WHERE b.event BETWEEN ? AND ? AND t.redacted_by IS NOT NULL
+    UNION
+    SELECT w.room, w.event_id, w.redacted_by
+    FROM event e JOIN waiting_redaction w ON w.room = e.room AND w.event_id = e.replaces
+    WHERE e.id BETWEEN ? AND ? AND e.replaces > ''
     UNION
     SELECT w.room, w.event_id, w.redacted_by
     FROM bundled_copy b JOIN waiting_redaction w ON w.room = b.room AND w.event_id = b.event_id
@@ -55,36 +59,41 @@ def note_bundles(write: Write) -> None:
 def late_copies(write: Write) -> list[Redaction]:
     """Redacted events whose content came again inside an event of this transaction."""
     ranges = [(write.first_event, write.next_event), *((one, one) for one in write.renewed)]
-    return [Redaction(*row) for one in ranges for row in write.cursor.execute(LATE_COPIES, one * 3).fetchall()]
+    return [Redaction(*row) for one in ranges for row in write.cursor.execute(LATE_COPIES, one * 4).fetchall()]
 
 
 def strip_copies(write: Write, room: int, event_id: str, target: Target | None, version: str | None) -> None:
     """Strip every copy of an event that stands in another's unsigned. target: the event as stored, if it is."""
     for id_, unsigned in write.cursor.execute(BUNDLED_IN, (room, event_id)).fetchall():
         _rewrite(write, id_, unsigned, lambda notes: _strip_bundled(notes, event_id, version))
+    for id_, type_, unsigned in write.cursor.execute(REPLACED_BY, (room, event_id)).fetchall():
+        _rewrite(write, id_, unsigned, _prev_content_of(type_, version))
     if target is None:
         return
-    if target.state_key is not None:
-        _strip_prev_content(write, room, event_id, target, version)
+    _strip_untold(write, room, target, version)
     struck = redacts_of(version, target.type, target.redacts, decode(target.content))
     if is_text(struck):
         for id_, unsigned in write.cursor.execute(REDACTED_BY, (room, struck)).fetchall():
             _rewrite(write, id_, unsigned, lambda notes: strip_event(notes.get("redacted_because"), version))
 
 
-def _strip_prev_content(write: Write, room: int, event_id: str, target: Target, version: str | None) -> None:
-    """The next event of the same key carries this one's content as prev_content."""
+def _prev_content_of(type_: str, version: str | None) -> Callable[[dict[str, Any]], bool]:
+    """What strips the content of the state event before, which the next one of its key carries."""
 
     def strip(notes: dict[str, Any]) -> bool:
-        return _replace(notes, "prev_content", redact_content(version, target.type, notes.get("prev_content") or {}))
+        return _replace(notes, "prev_content", redact_content(version, type_, notes.get("prev_content") or {}))
 
-    for id_, unsigned in write.cursor.execute(REPLACED_BY, (room, event_id)).fetchall():
-        _rewrite(write, id_, unsigned, strip)
+    return strip
+
+
+def _strip_untold(write: Write, room: int, target: Target, version: str | None) -> None:
+    """A prev_content without the id of what it replaced: its being equal tells."""
+    if target.state_key is None:
+        return
     old = decode(target.content)
     for id_, unsigned in write.cursor.execute(REPLACED_UNTOLD, (room, target.type, target.state_key)).fetchall():
-        # No id tells which event it replaced: the content does.
         if decode(unsigned).get("prev_content") == old:
-            _rewrite(write, id_, unsigned, strip)
+            _rewrite(write, id_, unsigned, _prev_content_of(target.type, version))
 
 
 def _rewrite(write: Write, id_: int, unsigned: str, strip: Callable[[dict[str, Any]], bool]) -> None:

@@ -169,6 +169,7 @@ def _proof(gap: GapRow, asked: str, page: Page, known: dict[str, Known]) -> str 
     if gap.kind == "start" and any(event.type == "m.room.create" for event in page.events):
         return "the beginning of the room was reached"
     # For servers that ignore `to`. A known event alone is no proof: pages are ordered otherwise than syncs.
-    if gap.met and page.events and all(event.event_id in known for event in page.events):
+    placed = {event_id for event_id, event in known.items() if event.place is not None}
+    if gap.met and page.events and all(event.event_id in placed for event in page.events):
         return "overlap: a whole page beyond the older end held nothing new"
     return None

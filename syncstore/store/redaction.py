@@ -5,7 +5,7 @@ Run once at the end of a write transaction, over what the transaction brought.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any, NamedTuple
 
 from syncstore.model.json_text import decode_writable as decode
@@ -155,7 +155,7 @@ def stripped(target: Target, version: str | None, *, mute: bool) -> tuple[str, s
     return encode(content), _only(unsigned, _UNSIGNED_KEPT), _only(extra, TOP_LEVEL_KEPT)
 
 
-def _only(value: Any, keys: set[str]) -> str | None:
+def _only(value: Any, keys: Set[str]) -> str | None:
     if not isinstance(value, dict):
         return None
     kept = {key: value[key] for key in value if key in keys}

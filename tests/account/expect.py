@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from .events import CREATE, ME, Json, Key, kept_content, key_of, redaction_target, secrets
 
-# Which events of the state block come, and so how the block and the timeline make the pile. start: those as of the start
-# of the timeline. end: those as of its end. rewritten: a classic body in the form of 2015, of those as of the start the
-# ones that the timeline does not supersede. 2015: those as of the end, with the timeline laid over them.
+# Which events of the state block come, and so how block and timeline make the pile. start: those as of the start of the
+# timeline. end: those as of its end. rewritten (a classic body in the form of 2015): of those as of the start the ones
+# that the timeline does not supersede. 2015: those as of the end, with the timeline laid over them.
 Shows = Literal["start", "end", "rewritten", "2015"]
 _OWN: Key = ("m.room.member", ME)
 

@@ -81,8 +81,8 @@ class Account:
     def set_state(self, room_id: str, type_: str, state_key: str = "", *, lost: bool = False) -> bool:
         """A new name, topic or any other state, each with a text that was never there before.
 
-        `lost`: on another branch of the history, and state resolution decided against it. It stands in timelines all the
-        same; only a block as of the end shows that it is not the state.
+        `lost`: on another branch of the history, and state resolution decided against it. It stands in timelines all
+        the same; only a block as of the end shows that it is not the state.
         """
         field = {"m.room.name": "name", "m.room.topic": "topic"}.get(type_, "value")
         self._event(room_id, OTHERS[0], type_, {field: self._secret()}, state_key)

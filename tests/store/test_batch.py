@@ -95,7 +95,7 @@ def test_p01_an_idle_poll_moves_the_token_and_adds_no_row(feed: Feed, sql: Sql) 
 
 def test_applied_counts_what_was_new(feed: Feed) -> None:
     feed.take(feed.next.join(ROOM, message("$a")))
-    applied = feed.take(feed.next.join(ROOM, message("$a"), message("$b"), message("$c", type=5)))
+    applied = feed.take(feed.next.join(ROOM, message("$a"), message("$b"), message("$c", sender=5)))
     assert (applied.rooms, applied.events, applied.new_events, applied.quarantined) == (1, 2, 1, 1)
 
 
