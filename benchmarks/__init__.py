@@ -1,0 +1,1 @@
+"""How fast a batch is committed, against plain sqlite3 written by hand."""
