@@ -57,7 +57,7 @@ class Floor:
         run("INSERT INTO batch (kind, received_at) VALUES ('sync', ?)", (self.now,))
         self.batch = self.cursor.lastrowid
         self.next_event = run("SELECT coalesce(max(id), 0) FROM event").fetchone()[0] + 1
-        self.touched: list[tuple[int | None, int, str]] = []
+        self.touched: list[tuple[Any, ...]] = []
         count = sum(self.room(room_id, entry, body["next_batch"]) for room_id, entry in body["rooms"]["join"].items())
         keys = tuple(
             orjson.dumps(body[key]).decode()
@@ -66,7 +66,7 @@ class Floor:
         if run("SELECT one_time_keys, fallback_keys FROM own_account").fetchone() != keys:
             run("UPDATE own_account SET one_time_keys = ?, fallback_keys = ?", keys)
             self.touched.append((self.batch, 0, "device_keys"))
-        self.cursor.executemany("INSERT INTO touched VALUES (?,?,?)", sorted(self.touched, key=lambda row: row[1:]))
+        self.cursor.executemany("INSERT INTO touched VALUES (?,?,?)", sorted(self.touched))
         run(
             "UPDATE batch SET since=?, next_batch=?, initial=?, full_state=0, apply_ms=?, body_bytes=?, event_count=?,"
             " known_count=0, quarantined_count=0, form='v3' WHERE id=?",

@@ -12,13 +12,13 @@ from typing import Any
 from .events import ME, OTHERS, Json, Key, key_of, pruned
 
 # From our own membership to those that may follow it.
-_MOVES = {
-    None: {"join", "invite", "knock", "ban"},
-    "join": {"leave", "ban"},
-    "invite": {"join", "leave", "ban"},
-    "knock": {"invite", "leave", "ban"},
-    "leave": {"join", "invite", "knock", "ban"},
-    "ban": {"leave"},
+MOVES: dict[str | None, tuple[str, ...]] = {
+    None: ("join", "invite", "knock", "ban"),
+    "join": ("leave", "ban"),
+    "invite": ("join", "leave", "ban"),
+    "knock": ("invite", "leave", "ban"),
+    "leave": ("join", "invite", "knock", "ban"),
+    "ban": ("leave",),
 }
 
 
@@ -114,7 +114,7 @@ class Account:
     def move(self, room_id: str, membership: str, *, by_me: bool = True) -> bool:
         """Our own membership: join, leave (also reject, withdraw; not by me: kick, unban), invite, knock, ban."""
         now = self.membership(room_id)
-        if membership not in _MOVES[now]:
+        if membership not in MOVES[now]:
             return False
         sender = OTHERS[0] if membership in ("invite", "ban") or now == "ban" or not by_me else ME
         if membership in ("join", "knock"):

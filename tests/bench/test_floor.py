@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.__main__ import run_floor, run_syncstore
+from benchmarks.runs import run_floor, run_syncstore
 from benchmarks.workload import Size, bodies
 
 # What a clock writes.

@@ -69,7 +69,10 @@ def first(next_batch: str = "s1") -> bytes:
             "next_batch": next_batch,
             "rooms": {
                 "join": {
-                    ROOM: {"state": {"events": pile}, "timeline": _timeline(odd, limited=True, prev_batch="p1")},
+                    ROOM: {
+                        "state": {"events": pile},
+                        "timeline": _timeline(odd, limited=True, prev_batch="p1"),
+                    },
                     LEFT: {
                         "state": {"events": left},
                         "timeline": _timeline([state("name2", "m.room.name", {"name": "Old"})]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -100,3 +101,21 @@ def refused(done: Done) -> str:
     assert done.err.startswith("syncstore: ") and done.err.count("\n") == 1, done.err
     assert "Traceback" not in done.err
     return done.err
+
+
+def on_terminal(*words: str) -> str:
+    """What a person sees: the output of a command on a terminal."""
+    person, terminal = pty.openpty()
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "160"}
+    command = [sys.executable, "-m", "syncstore", *words]
+    with subprocess.Popen(command, stdout=terminal, stderr=terminal, cwd=ROOT, env=env) as process:
+        os.close(terminal)
+        seen = b""
+        try:
+            while more := os.read(person, 4096):
+                seen += more
+        except OSError:
+            pass  # the other end is closed
+        process.wait(30)
+    os.close(person)
+    return seen.decode()

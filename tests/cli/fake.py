@@ -15,7 +15,10 @@ PASSWORD = "correct horse"
 
 
 class FakeServer:
-    """`syncs`: bodies still to be given. `polling` is set once a client waits. `seen`: (method, path, JSON) of requests."""
+    """One account.
+
+    syncs, pages: bodies still to be given. polling: set once a client waits. seen: (method, path, JSON) of requests.
+    """
 
     def __init__(self, *syncs: bytes) -> None:
         self.syncs = list(syncs)

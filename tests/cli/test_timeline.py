@@ -42,9 +42,13 @@ def test_json_names_what_each_item_is(store: Path, run: Run) -> None:
 
 def test_json_is_what_the_server_sent_also_where_python_cannot_hold_it(path: Path, run: Run) -> None:
     digits = "9" * 5000
-    content = '{"big": %s, "huge": 1e400, "twice": 1, "twice": 2, "half": "\\ud800", "\u00e9": "\U0001f41f\x7f"}' % digits
+    odd = '"huge": 1e400, "twice": 1, "twice": 2, "half": "\\ud800", "\u00e9": "\U0001f41f\x7f"'
+    content = f'{{"big": {digits}, {odd}}}'
     body = json.dumps(
-        {"next_batch": "s1", "rooms": {"join": {bodies.ROOM: {"timeline": {"events": [bodies.event("x", "t", {})]}}}}}
+        {
+            "next_batch": "s1",
+            "rooms": {"join": {bodies.ROOM: {"timeline": {"events": [bodies.event("x", "t", {})]}}}},
+        }
     )
     with SyncStore.open(path, user_id=bodies.ALICE) as store:
         store.apply(body.replace('"content": {}', f'"content": {content}'))

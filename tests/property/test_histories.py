@@ -6,13 +6,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from syncstore import SyncStore
 from syncstore.errors import StaleBatchError
 from tests.account.answer import sync
-from tests.account.events import Json
+from tests.account.events import OTHERS, Json
 from tests.account.expect import Expected
 from tests.account.readback import check_file, compare, differences, places, read
 from tests.account.server import Account
@@ -21,9 +21,22 @@ from .drive import FORMS, SHOWS, agree, apply, ask, body, open_store
 from .profile import effort
 from .script import POLICIES, SYNC_NAMES, Action, histories, new_account, perform
 
+# Rare in what is drawn: a whole timeline over a delta; and an invite that vanishes while the pile still says ban.
+REJOINED: list[Action] = [
+    *[("sync", 50), ("send", 0, OTHERS[0]), ("sync", 50), ("send", 0, OTHERS[0])],
+    *[("me", 0, 0), ("sync", 50), ("me", 0, 0), ("sync", 50)],
+]
+BANNED_THEN_INVITED: list[Action] = [
+    *[("sync", 50), ("me", 0, 1), ("sync", 50), ("me", 0, 0), ("me", 0, 1), ("sync", 50)],
+    *[("me", 0, 1), ("snapshot", 50, False)],
+]
+
 
 @pytest.mark.parametrize("backwards", [False, True], ids=["as_sent", "keys_backwards"])
-@effort(75)
+@example({"rejoin": "delta"}, REJOINED)
+@example({"overlap": 2}, [*REJOINED[:4], ("me", 0, 0), ("me", 0, 0), ("sync", 50)])
+@example({}, BANNED_THEN_INVITED)
+@effort(110)
 @given(POLICIES, histories())
 def test_every_form_gives_the_model_s_store(backwards: bool, policy: Json, history: list[Action]) -> None:
     account = new_account(policy)

@@ -26,13 +26,13 @@ class Watch:
 
 def _cursor_class(watch: Watch) -> type[sqlite3.Cursor]:
     class Cursor(sqlite3.Cursor):
-        def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
             watch.step()
-            return super().execute(*arguments)
+            return super().execute(sql, parameters)
 
-        def executemany(self, *arguments: Any) -> sqlite3.Cursor:
+        def executemany(self, sql: str, rows: Any, /) -> sqlite3.Cursor:
             watch.step()
-            return super().executemany(*arguments)
+            return super().executemany(sql, rows)
 
     return Cursor
 

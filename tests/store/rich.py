@@ -57,7 +57,9 @@ def second(body: Body) -> Body:
         unread_thread_notifications={"$m1": {"notification_count": 1, "highlight_count": 0}},
         summary={"m.joined_member_count": 3},
     )
-    body.leave(OTHER, member("$kick", ME, "leave", sender=ANN)).invite(OTHER, stripped("m.room.name", {"name": "Again"}))
+    body.leave(OTHER, member("$kick", ME, "leave", sender=ANN)).invite(
+        OTHER, stripped("m.room.name", {"name": "Again"})
+    )
     body.data("m.direct", {ANN: [ROOM]}).to_device({"key": 1}).presence(ANN, {"presence": "online"})
     body.key("device_lists", {"changed": [ANN], "left": [BOB]}).key("device_one_time_keys_count", {"a": 1})
     return body.key("org.example.new", {"kept": True})

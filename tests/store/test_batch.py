@@ -77,9 +77,9 @@ def test_p01_batches_tells_what_each_sync_brought(feed: Feed, sql: Sql) -> None:
         (None, "s1", 1, 0, 12, 9, 0, 0, "v3"),
         ("s1", "s2", 0, 1, None, 5, 0, 1, "v3"),
     ]
-    assert sql("SELECT count(*) FROM batches WHERE body_bytes > 100 AND apply_ms >= 0 AND received_at LIKE '20__-%Z'") == [
-        (2,)
-    ]
+    assert sql(
+        "SELECT count(*) FROM batches WHERE body_bytes > 100 AND apply_ms >= 0 AND received_at LIKE '20__-%Z'"
+    ) == [(2,)]
 
 
 def test_p01_an_idle_poll_moves_the_token_and_adds_no_row(feed: Feed, sql: Sql) -> None:

@@ -91,7 +91,7 @@ def test_p09_a_snapshot_proves_absence(feed: Feed, sql: Sql) -> None:
 def test_p09_what_joined_rooms_confirms_stays(feed: Feed, sql: Sql) -> None:
     fill(feed)
     feed.snapshot(feed.next, joined=[ROOM])
-    assert dict(sql(MEMBERSHIP))[ROOM] == "join"
+    assert {row[0]: row[1] for row in sql(MEMBERSHIP)}[ROOM] == "join"
     assert sql(INVITES) == [(0,)]
     # Nothing was told of its timeline: what comes next is after an absence.
     feed.take(feed.next.join(ROOM, message("$later")))
@@ -110,4 +110,4 @@ def test_p09_nothing_else_proves_absence(feed: Feed, sql: Sql, full_state: bool)
 def test_p09_a_snapshot_with_left_rooms_tells_of_bans(feed: Feed, sql: Sql) -> None:
     fill(feed)
     feed.snapshot(feed.next.leave(ROOM, member("$b", ME, "ban", sender=BOB), state=[create()]))
-    assert dict(sql(MEMBERSHIP))[ROOM] == "ban"
+    assert {row[0]: row[1] for row in sql(MEMBERSHIP)}[ROOM] == "ban"

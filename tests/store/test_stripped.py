@@ -53,7 +53,10 @@ def test_p07_the_three_piles_share_no_rows(feed: Feed, sql: Sql) -> None:
 
 def test_p07_while_knocking_the_knock_is_shown(feed: Feed, sql: Sql) -> None:
     feed.take(feed.next.join(ROOM, name("$n", "Old"), state=[create()]))
-    avatar, alias = stripped("m.room.avatar", {"url": "mxc://a/b"}), stripped("m.room.canonical_alias", {"alias": "#a:b"})
+    avatar, alias = (
+        stripped("m.room.avatar", {"url": "mxc://a/b"}),
+        stripped("m.room.canonical_alias", {"alias": "#a:b"}),
+    )
     feed.take(feed.next.leave(ROOM, member("$l", ME, "leave")).knock(ROOM, avatar, alias))
     assert sql(SHOWN) == [("knock", "#a:b", None, None, "mxc://a/b", None)]
 

@@ -32,7 +32,6 @@ def test_p04_a_batch_with_to_device_messages_is_synced_to_the_disk(watch: Watch,
         assert watch.commits == [NORMAL, FULL, NORMAL]
 
 
-@pytest.mark.xfail(strict=True, reason="S18: a to-device message that is quarantined commits with NORMAL")
 @pytest.mark.parametrize("bad", [{"type": "m.x", "content": {}}, {"type": "m.x", "sender": ANN, "content": 5}])
 def test_p04_a_to_device_message_that_cannot_be_read_is_synced_too(watch: Watch, path: Path, bad: object) -> None:
     with SyncStore.open(path, user_id=ME) as store:
@@ -80,7 +79,6 @@ def test_p04_after_a_snapshot_all_device_lists_count_as_changed(feed: Feed, sql:
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="S13: a snapshot after rebind leaves rows of users who left")
 def test_p04_after_a_snapshot_of_a_new_login_too(feed: Feed, sql: Sql) -> None:
     feed.take(feed.next.key("device_lists", {"changed": [], "left": [BOB]}))
     feed.store.rebind("NEW")

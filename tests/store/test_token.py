@@ -37,7 +37,6 @@ def test_p02_held_is_since_by_default(store: SyncStore) -> None:
     assert store.apply(one("s2", "$b"), since="s1").batch == 2
 
 
-@pytest.mark.xfail(strict=True, reason="S01: held without since is not compared")
 def test_p02_held_alone_is_compared_too(store: SyncStore) -> None:
     store.apply(one("s1", "$a"), since=None)
     with pytest.raises(StaleBatchError):
@@ -82,7 +81,9 @@ def test_p02_two_processes_syncing_one_store_lose_nothing(path: Path, sql: Sql) 
     assert sum(taken) == last
     events = sql("SELECT event_id FROM timeline ORDER BY segment, position")
     assert events == [(f"${number}",) for number in range(1, last + 1)]
-    assert sql("SELECT content FROM to_device ORDER BY id") == [(f'{{"n": {number}}}',) for number in range(1, last + 1)]
+    assert sql("SELECT content FROM to_device ORDER BY id") == [
+        (f'{{"n": {number}}}',) for number in range(1, last + 1)
+    ]
 
 
 def test_p03_the_token_is_the_file_s_not_the_object_s(feed: Feed, path: Path) -> None:

@@ -1,0 +1,72 @@
+"""One run of the workload through syncstore or through the floor, timed, in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.floor import Floor
+from benchmarks.workload import USER, Size, bodies
+from syncstore import SyncStore
+
+PHASES = ("first sync", "small batches", "both")
+Times = dict[str, tuple[float, float]]  # phase -> CPU and wall seconds
+
+
+def schema() -> list[str]:
+    """The statements that made a fresh store: tables and indices before views."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "fresh.db"
+        SyncStore.open(path, user_id=USER).close()
+        db = sqlite3.connect(path)
+        found = [row[0] for row in db.execute("SELECT sql FROM sqlite_schema WHERE sql NOT NULL ORDER BY rowid")]
+        db.close()
+    return [sql for sql in found if "sqlite_sequence" not in sql]
+
+
+def run_syncstore(path: Path, workload: list[bytes]) -> Times:
+    """Feed a new store."""
+    store = SyncStore.open(path, user_id=USER)
+    try:
+        return _timed(store.apply, workload)
+    finally:
+        store.close()
+
+
+def run_floor(path: Path, workload: list[bytes]) -> Times:
+    """Feed a new file by hand."""
+    floor = Floor(path, schema())
+    try:
+        return _timed(floor.apply, workload)
+    finally:
+        floor.db.close()
+
+
+def _timed(apply: Callable[[bytes], object], workload: list[bytes]) -> Times:
+    marks = [(time.process_time(), time.perf_counter())]
+    apply(workload[0])
+    marks.append((time.process_time(), time.perf_counter()))
+    for body in workload[1:]:
+        apply(body)
+    marks.append((time.process_time(), time.perf_counter()))
+    spans = ((0, 1), (1, 2), (0, 2))
+    return {
+        phase: (marks[end][0] - marks[start][0], marks[end][1] - marks[start][1])
+        for phase, (start, end) in zip(PHASES, spans, strict=True)
+    }
+
+
+def alone(run: Callable[[Path, list[bytes]], Times], size: Size) -> Times:
+    """One run in a process of its own, so that neither warms the other."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_fresh, (run, size))
+
+
+def _fresh(run: Callable[[Path, list[bytes]], Times], size: Size) -> Times:
+    workload = bodies(size)
+    with tempfile.TemporaryDirectory() as folder:
+        return run(Path(folder) / "store.db", workload)

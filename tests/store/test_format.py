@@ -1,0 +1,177 @@
+"""The file's format: a new file is what the migrations make, and upgrades lose nothing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from syncstore import SyncStore
+from syncstore.errors import CorruptStoreError, NewerFormatError, OtherAccountError, StoreError
+from syncstore.store import format as file_format
+from syncstore.store.schema import APPLICATION_ID
+from syncstore.store.upgrade import migrations, upgrade
+from tests.account.readback import read
+from tests.store import rich
+from tests.store.bodies import ME
+from tests.store.conftest import Sql
+
+NEXT = '''"""One more column, and a table rebuilt under foreign keys.
+
+Revision ID: 0002
+"""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade():
+    op.execute("ALTER TABLE room ADD COLUMN colour TEXT")
+    with op.batch_alter_table("event") as batch:
+        batch.alter_column("sender", nullable=True)
+'''
+BREAKS = NEXT.replace('    op.execute("ALTER', '    op.execute("DELETE FROM room")\n    op.execute("ALTER')
+
+
+def picture(path: Path) -> dict[str, str]:
+    """Every table, index and view with its SQL, white space and quotes made alike."""
+    with closing(sqlite3.connect(path)) as db:
+        rows = db.execute("SELECT type || ' ' || name, sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
+    return {name: re.sub(r"\s+", "", sql.replace('"', "")) for name, sql in rows}
+
+
+def columns(path: Path) -> dict[str, list[object]]:
+    """What SQLite itself understood of each table: no way of writing it down can differ here."""
+    with closing(sqlite3.connect(path)) as db:
+        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        asked = ("table_xinfo", "foreign_key_list", "index_list")
+        return {table: [db.execute(f"PRAGMA {one}({table})").fetchall() for one in asked] for table in sorted(tables)}
+
+
+@pytest.fixture
+def filled(path: Path) -> Path:
+    """A file of today's format with rows in it, and a table of the user's."""
+    with SyncStore.open(path, user_id=ME) as store:
+        rich.fill(store)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE app_notes (room_id TEXT, note TEXT)")
+        db.execute("INSERT INTO app_notes VALUES ('!r', 'mine')")
+        db.execute("CREATE VIEW app_view AS SELECT note FROM app_notes")
+        db.commit()
+    return path
+
+
+def scripts(tmp_path: Path, revision: str) -> Path:
+    folder = tmp_path / "alembic"
+    shutil.copytree(migrations(), folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "versions" / "0002_test.py").write_text(revision)
+    return folder
+
+
+def test_a_new_file_is_what_the_migrations_make(store: SyncStore, path: Path, tmp_path: Path) -> None:
+    migrated = tmp_path / "migrated.db"
+    migrated.touch()
+    upgrade(migrated)
+    assert picture(migrated) == picture(path)
+    assert columns(migrated) == columns(path)
+
+
+def test_every_revision_has_its_number(store: SyncStore, sql: Sql) -> None:
+    found = sorted(one.name[:4] for one in (migrations() / "versions").glob("[0-9]*.py"))
+    assert tuple(found) == file_format.REVISIONS
+    assert sql("SELECT version_num FROM alembic_version") == [(found[-1],)]
+    assert sql("PRAGMA user_version") == [(len(found),)]
+    assert sql("PRAGMA application_id") == [(APPLICATION_ID,)]
+    assert sql("SELECT format FROM account") == [(len(found),)]
+
+
+def test_an_upgrade_keeps_rows_views_and_the_user_s_tables(filled: Path, tmp_path: Path, sql: Sql) -> None:
+    before, picture_before = read(filled), picture(filled)
+    upgrade(filled, scripts(tmp_path, NEXT))
+    assert read(filled) == before
+    after = picture(filled)
+    assert set(after) == set(picture_before)
+    assert {name for name in after if after[name] != picture_before[name]} == {"table room", "table event"}
+    assert sql("SELECT * FROM app_notes") == [("!r", "mine")]
+    assert sql("SELECT * FROM app_view") == [("mine",)]
+    assert (sql("PRAGMA user_version"), sql("SELECT version_num FROM alembic_version")) == ([(2,)], [("0002",)])
+    assert (sql("PRAGMA foreign_key_check"), sql("PRAGMA integrity_check")) == ([], [("ok",)])
+
+
+def test_an_upgrade_that_breaks_foreign_keys_is_not_done(filled: Path, tmp_path: Path) -> None:
+    before, picture_before = read(filled), picture(filled)
+    with pytest.raises(CorruptStoreError, match="not upgraded"):
+        upgrade(filled, scripts(tmp_path, BREAKS))
+    assert (read(filled), picture(filled)) == (before, picture_before)
+
+
+def test_an_upgrade_that_fails_changes_nothing(filled: Path, tmp_path: Path) -> None:
+    before, picture_before = read(filled), picture(filled)
+    with pytest.raises(StoreError):
+        upgrade(filled, scripts(tmp_path, NEXT + '    op.execute("SELECT nonsense FROM nowhere")\n'))
+    assert (read(filled), picture(filled)) == (before, picture_before)
+
+
+def test_opening_an_older_file_upgrades_it(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from syncstore.store import upgrade as upgrades
+
+    folder = scripts(tmp_path, NEXT)
+    monkeypatch.setattr(upgrades, "migrations", lambda: folder)
+    monkeypatch.setattr(file_format, "FORMAT", 2)
+    with pytest.raises(StoreError, match="open it for writing"):
+        SyncStore.open(filled, read_only=True)
+    before = read(filled)
+    with SyncStore.open(filled) as store:
+        assert store.info().format == 2
+    assert read(filled) == before
+
+
+def test_a_newer_file_is_refused(filled: Path) -> None:
+    with closing(sqlite3.connect(filled)) as db:
+        db.execute("PRAGMA user_version = 99")
+    for read_only in (False, True):
+        with pytest.raises(NewerFormatError, match="99"):
+            SyncStore.open(filled, read_only=read_only)
+
+
+def test_a_file_of_another_account_or_device_is_refused(store: SyncStore, path: Path) -> None:
+    with pytest.raises(OtherAccountError, match="@other:x"):
+        SyncStore.open(path, user_id="@other:x")
+    with pytest.raises(OtherAccountError, match="OTHER"):
+        SyncStore.open(path, user_id=ME, device_id="OTHER")
+    with SyncStore.open(path, user_id=ME, device_id="DEV") as again:
+        assert (again.user_id, again.device_id) == (ME, "DEV")
+
+
+def test_another_program_s_database_is_refused(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE theirs (a)")
+        db.commit()
+    before = path.read_bytes()
+    with pytest.raises(CorruptStoreError, match="another program"):
+        SyncStore.open(path, user_id=ME)
+    assert path.read_bytes() == before
+
+
+def test_opening_at_head_imports_no_alembic(filled: Path) -> None:
+    script = (
+        'import sys; from syncstore import SyncStore; s = SyncStore.open(sys.argv[1]); s.apply(b\'{"next_batch": "x"}\');'
+        " s.close(); sys.exit(any(name.split('.')[0] in ('alembic', 'mako') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", script, filled], check=False).returncode == 0
+
+
+def test_making_a_new_store_imports_no_alembic(path: Path) -> None:
+    script = (
+        "import sys; from syncstore import SyncStore; SyncStore.open(sys.argv[1], user_id='@me:x').close();"
+        " sys.exit('alembic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, path], check=False).returncode == 0

@@ -1,0 +1,108 @@
+"""Servers in the same process: one that plays a script, one that is the model account."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from syncstore.net import Answer, Homeserver
+from tests.account import forms
+from tests.account.answer import sync
+from tests.account.pages import Ending, messages
+from tests.account.server import Account
+from tests.store.bodies import Body
+
+Reply = bytes | Body | Exception | Callable[[], bytes]
+
+
+def answer(body: bytes) -> Answer:
+    return Answer(body=body, status=200, ms=7, path="/fake", query={})
+
+
+class Scripted:
+    """Gives what is queued for each kind of call, in order, and notes every call."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.replies: dict[str, deque[Reply]] = {}
+        self.rooms: list[str] = []
+        self.filters: list[dict[str, Any]] = []
+        self.pause: Callable[[float], None] = time.sleep
+
+    def will(self, kind: str, *replies: Reply) -> None:
+        self.replies.setdefault(kind, deque()).extend(replies)
+
+    def asked(self, kind: str) -> list[dict[str, Any]]:
+        return [asked for name, asked in self.calls if name == kind]
+
+    def face(self) -> Homeserver:
+        return cast(Homeserver, self)
+
+    def sync(self, **asked: Any) -> Answer:
+        return self._give("sync", asked)
+
+    def messages(self, room_id: str, **asked: Any) -> Answer:
+        return self._give("messages", {"room_id": room_id} | asked)
+
+    def context(self, room_id: str, event_id: str, **asked: Any) -> Answer:
+        return self._give("context", {"room_id": room_id, "event_id": event_id} | asked)
+
+    def joined_rooms(self) -> list[str]:
+        self.calls.append(("joined_rooms", {}))
+        return self.rooms
+
+    def upload_filter(self, user_id: str, definition: Mapping[str, Any]) -> str:
+        self.calls.append(("upload_filter", {"user_id": user_id, "definition": dict(definition)}))
+        self.filters.append(dict(definition))
+        return f"f{len(self.filters)}"
+
+    def _give(self, kind: str, asked: dict[str, Any]) -> Answer:
+        self.calls.append((kind, asked))
+        reply = self.replies[kind].popleft()
+        if isinstance(reply, Exception):
+            raise reply
+        if isinstance(reply, Body):
+            return answer(reply.done())
+        return answer(reply() if callable(reply) else reply)
+
+
+class Modelled(Scripted):
+    """Answers as the model account does; `ending` is how its pages end."""
+
+    def __init__(self, account: Account, ending: Ending = "bounded", limit: int = 3) -> None:
+        super().__init__()
+        self.account, self.ending, self.limit = account, ending, limit
+
+    def sync(self, **asked: Any) -> Answer:
+        self.calls.append(("sync", asked))
+        include_leave = "include_leave" in json.dumps(self.filters[int(asked["filter"][1:]) - 1])
+        said = sync(self.account, asked["since"], self.limit, include_leave=include_leave)
+        return answer(json.dumps(forms.state_after(said)).encode())
+
+    def messages(self, room_id: str, **asked: Any) -> Answer:
+        self.calls.append(("messages", {"room_id": room_id} | asked))
+        page = messages(self.account, room_id, asked["from_"], asked["to"], asked["limit"], self.ending)
+        return answer(json.dumps(page).encode())
+
+    def joined_rooms(self) -> list[str]:
+        self.calls.append(("joined_rooms", {}))
+        return [room_id for room_id in self.account.rooms if self.account.membership(room_id) == "join"]
+
+
+class Stop(threading.Event):
+    """A stop event that notes how long it was waited for, and is set after so many waits. It never sleeps."""
+
+    def __init__(self, after: int = 1 << 30) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+        self._after = after
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        if len(self.waits) >= self._after:
+            self.set()
+        return self.is_set()
