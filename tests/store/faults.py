@@ -1,11 +1,11 @@
-"""Faults put under a store: SQLite connections that count, watch and fail. The only place that knows how it connects."""
+"""Faults put under a store: SQLite connections that count, watch and fail. Only here is known how it connects."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 from unittest import mock
 
 
@@ -26,11 +26,11 @@ class Watch:
 
 def _cursor_class(watch: Watch) -> type[sqlite3.Cursor]:
     class Cursor(sqlite3.Cursor):
-        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        def execute(self, sql: str, parameters: Any = (), /) -> Self:
             watch.step()
             return super().execute(sql, parameters)
 
-        def executemany(self, sql: str, rows: Any, /) -> sqlite3.Cursor:
+        def executemany(self, sql: str, rows: Any, /) -> Self:
             watch.step()
             return super().executemany(sql, rows)
 

@@ -163,8 +163,9 @@ def test_another_program_s_database_is_refused(path: Path) -> None:
 
 def test_opening_at_head_imports_no_alembic(filled: Path) -> None:
     script = (
-        'import sys; from syncstore import SyncStore; s = SyncStore.open(sys.argv[1]); s.apply(b\'{"next_batch": "x"}\');'
-        " s.close(); sys.exit(any(name.split('.')[0] in ('alembic', 'mako') for name in sys.modules))"
+        "import sys; from syncstore import SyncStore; s = SyncStore.open(sys.argv[1]);"
+        ' s.apply(b\'{"next_batch": "x"}\'); s.close();'
+        " sys.exit(any(name.split('.')[0] in ('alembic', 'mako') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", script, filled], check=False).returncode == 0
 
