@@ -19,7 +19,10 @@ def timeline_change(entry: RoomEntry) -> TimelineChange | None:
 
 def once(events: list[RoomEvent]) -> list[RoomEvent]:
     """Each event once: its first mention counts, for an event has at most one place."""
-    return list({event.event_id: event for event in reversed(events)}.values())[::-1]
+    found: dict[str, RoomEvent] = {}
+    for event in events:
+        found.setdefault(event.event_id, event)
+    return list(found.values())
 
 
 def beside_timeline(entry: RoomEntry) -> list[RoomEvent]:
