@@ -65,6 +65,8 @@ def _applied(store: SyncStore, place: str, one: Recorded) -> Applied:
     try:
         if not one.told:
             return store.apply(one.body)
+        if one.held is None and one.device_id not in (None, store.device_id):
+            store.rebind(one.device_id)  # as it was done when this was recorded
         return store.apply(one.body, since=one.since, held=one.held, full_state=one.full_state, joined=one.joined)
     except SyncStoreError as error:
         error.args = (f"{place}: {error}",)

@@ -50,6 +50,13 @@ class Recorder:
         self._write(stem + _BODY, one.body)
         self._write(stem + _REQUEST, json.dumps(request, indent=1).encode())
 
+    def take_back(self) -> None:
+        """Remove the newest response: it was overtaken and is no part of what the store went through."""
+        stem = f"{self._number:06d}"
+        for name in (stem + _REQUEST, stem + _BODY):
+            (self._folder / name).unlink(missing_ok=True)
+        self._number -= 1
+
     def _write(self, name: str, content: bytes) -> None:
         path = self._folder / name
         try:

@@ -12,7 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from syncstore.errors import RateLimitedError, RemoteError, ServerError, StaleBatchError, UnreachableError
+from syncstore.errors import (
+    RateLimitedError,
+    RemoteError,
+    ServerError,
+    StaleBatchError,
+    UnreachableError,
+    WireError,
+)
 from syncstore.ingest import SyncStore
 from syncstore.model.filters import checked_filter, default_filter
 from syncstore.model.records import Applied, Filled, Gap
@@ -78,8 +85,8 @@ class Syncer:
     def run_forever(self, stop: threading.Event | None = None) -> None:
         """Sync until `stop` is set: a batch that was fetched is committed first.
 
-        A server out of reach is asked again, ever more slowly, without end. Raises UnknownTokenError, ServerError for
-        an answer that asking again would not change, and StoreError kinds.
+        A server out of reach, or one whose answer is no response, is asked again, ever more slowly, without end. Raises
+        UnknownTokenError, ServerError for an answer that asking again would not change, and StoreError kinds.
         """
         stop = stop or threading.Event()
         pace = Pace()
@@ -89,7 +96,7 @@ class Syncer:
             try:
                 self._turn(timeout=self._timeout)
                 pace.reset()
-            except RemoteError as error:
+            except (RemoteError, WireError) as error:
                 if stop.is_set():
                     return
                 if not _passing(error):
@@ -131,14 +138,22 @@ class Syncer:
         finally:
             self.interruptible = False
         self._tell(Status("storing", since))
-        body = bytes(answer.body) if self._recorder else answer.body
-        if self._recorder is not None:
-            store = self.store
-            self._recorder.keep(Recorded(bytes(body), since, since, False, joined, store.user_id, store.device_id))
-        applied = self.store.apply(body, since=since, held=since, fetch_ms=answer.ms, joined=joined)
+        applied = self._commit(answer, since, joined)
         if self._on_batch is not None:
             self._on_batch(applied)
         return applied
+
+    def _commit(self, answer: Answer, since: str | None, joined: list[str] | None) -> Applied:
+        """Store a response, recorded first: one that cannot be stored is the one that a bug report needs."""
+        store, recorder = self.store, self._recorder
+        if recorder is not None:
+            recorder.keep(Recorded(bytes(answer.body), since, since, False, joined, store.user_id, store.device_id))
+        try:
+            return store.apply(answer.body, since=since, held=since, fetch_ms=answer.ms, joined=joined)
+        except StaleBatchError:
+            if recorder is not None:
+                recorder.take_back()
+            raise
 
     def _ask(self, since: str | None, timeout: int, *, include_leave: bool) -> Answer:
         definition = self._filter
@@ -179,8 +194,8 @@ class Syncer:
             self._on_status(status)
 
 
-def _passing(error: RemoteError) -> bool:
+def _passing(error: RemoteError | WireError) -> bool:
     """Whether asking again later may help."""
     if isinstance(error, ServerError):
         return error.status >= 500 or error.status == 429
-    return isinstance(error, UnreachableError | RateLimitedError)
+    return isinstance(error, UnreachableError | RateLimitedError | WireError)

@@ -59,7 +59,6 @@ def test_p11_an_empty_segment_fills_from_both_sides(feed: Feed, sql: Sql) -> Non
     assert ids(sql) == ["$x", "$a", "$b", "$c"]
 
 
-@pytest.mark.xfail(strict=True, reason="S21: the last mention gives the place")
 def test_p11_an_event_has_one_place_however_often_it_is_listed(feed: Feed, sql: Sql) -> None:
     feed.take(feed.next.join(ROOM, message("$a"), message("$a"), message("$b"), message("$a"), limited=True))
     gap = feed.store.gaps()[0]

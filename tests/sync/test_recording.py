@@ -110,7 +110,6 @@ def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
         Recorder(tmp_path / "file")
 
 
-@pytest.mark.xfail(strict=True, reason="S24: a response that was refused as stale is recorded")
 def test_a_response_that_was_overtaken_is_no_part_of_a_recording(
     server: Scripted, store: SyncStore, tmp_path: Path
 ) -> None:
