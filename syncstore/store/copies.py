@@ -25,6 +25,13 @@ BUNDLED_IN = """
     WHERE b.room = ? AND b.event_id = ? AND e.unsigned IS NOT NULL
 """
 REDACTED_BY = "SELECT id, unsigned FROM event WHERE room = ? AND event_id = ? AND unsigned IS NOT NULL"
+NAME_REPLACED = """
+    UPDATE event SET replaces = coalesce((
+        SELECT t.event_id FROM replaced_state h JOIN event t ON t.id = h.event
+        WHERE h.room = event.room AND h.type = event.type AND h.state_key = event.state_key
+            AND h.until_event_id = event.event_id), replaces)
+    WHERE id = ? AND replaces = ''
+"""
 SET_UNSIGNED = "UPDATE event SET unsigned = ?, changed = ? WHERE id = ?"
 # Events in a range of row ids that carry what was stripped before they came, or waits to be.
 LATE_COPIES = """
@@ -44,6 +51,11 @@ LATE_COPIES = """
     FROM bundled_copy b JOIN waiting_redaction w ON w.room = b.room AND w.event_id = b.event_id
     WHERE b.event BETWEEN ? AND ?
 """
+
+
+def name_replaced(write: Write) -> None:
+    """Where prev_content came without the id of what it replaced, the pile's history tells it."""
+    write.cursor.executemany(NAME_REPLACED, [(one,) for one in write.untold])
 
 
 def note_bundles(write: Write) -> None:

@@ -80,6 +80,8 @@ def write_events(
                 values = (*place, token, source, batch, one.transaction_id, one.unsigned, one.replaces, stored.id)
                 write.cursor.execute(PLACE_EVENT, values)
                 write.renewed.append(stored.id)
+        if one.replaces == "":
+            write.untold.append(ids[one.event_id])
         # The key may be written with escapes: whatever has any is looked into.
         if one.unsigned is not None and ('"m.relations"' in one.unsigned or "\\u" in one.unsigned):
             write.bundles.append((room, ids[one.event_id], one.unsigned))

@@ -12,7 +12,7 @@ from syncstore.model.json_text import decode_writable as decode
 from syncstore.model.json_text import encode
 from syncstore.model.redaction import TOP_LEVEL_KEPT, redact_content, redacts_of
 from syncstore.model.text import is_text
-from syncstore.store.copies import late_copies, note_bundles, strip_copies, strip_event
+from syncstore.store.copies import late_copies, name_replaced, note_bundles, strip_copies, strip_event
 from syncstore.store.state import NAMING
 from syncstore.store.write import Redaction, Write
 
@@ -79,6 +79,7 @@ class Target(NamedTuple):
 def apply_redactions(write: Write) -> None:
     """Strip what the events of this transaction name, and what redactions of earlier ones have waited for."""
     note_bundles(write)
+    name_replaced(write)
     versions: dict[int, str | None] = {}
     for one in _due(write, versions):
         if one.room not in versions:

@@ -45,6 +45,7 @@ class Write:
         self.redactions: list[Redaction] = []
         self.bundles: list[tuple[int, int, str]] = []  # room, event, unsigned that holds whole other events
         self.renewed: list[int] = []  # older events that took `unsigned` from a later copy
+        self.untold: list[int] = []  # events whose prev_content came without the id of what it replaced
         self.stripped_count = 0
         self.derive: set[int] = set()  # rooms whose derived columns must be made anew
         self._batch: int | None = None

@@ -157,3 +157,9 @@ def test_a_stripped_event_keeps_what_the_server_says_of_it(feed: Feed, sql: Sql)
     feed.take(feed.next.join(ROOM, redaction("$r", "$x")))
     notes = json.loads(sql("SELECT unsigned FROM events WHERE event_id = '$x'")[0][0])
     assert notes == {"age": 5, "transaction_id": "t", "membership": "join"}
+
+
+def test_p16_prev_content_that_names_no_event_and_comes_late(feed: Feed, path: Path) -> None:
+    begin(feed, topic("$t1", SECRET), redaction("$r", "$t1"))
+    feed.take(feed.next.join(ROOM, topic("$t2", "b", unsigned={"prev_content": {"topic": SECRET}})))
+    assert gone(path)
