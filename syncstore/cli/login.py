@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from syncstore.cli import logins, places, show
+from syncstore.cli.folder import folder, make_folder
 from syncstore.cli.options import AsJson, ServerUrl, TokenFile, text
 from syncstore.errors import OtherAccountError, RemoteError, SyncStoreError, UnknownTokenError
 
@@ -87,8 +88,8 @@ def _keep(server: Homeserver, got: Login, user_id: str, where: Path, token_file:
         raise OtherAccountError(f"{server.base_url} calls this account {got.user_id}, not {user_id}: log in by that id")
     keep_token(got.user_id, got.device_id, got.access_token, token_file)
     try:
-        if where.parent == places.folder():
-            places.make_folder()
+        if where.parent == folder():
+            make_folder()
         with SyncStore.open(where, user_id=user_id, device_id=got.device_id) as store:
             store.bind(server.base_url, got.device_id)
         kept = str(token_file) if token_file else None

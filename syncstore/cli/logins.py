@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from syncstore.cli import places
+from syncstore.cli.folder import folder, make_folder, safe_name
 from syncstore.errors import StoreError
 
 _SUFFIX = ".login.json"
@@ -26,7 +26,7 @@ class Login:
 
 def logins() -> list[Login]:
     """All of them, by user and device."""
-    return [_read(path) for path in sorted(places.folder().glob(f"*{_SUFFIX}"))]
+    return [_read(path) for path in sorted(folder().glob(f"*{_SUFFIX}"))]
 
 
 def login_of(user_id: str, device_id: str | None) -> Login | None:
@@ -37,7 +37,7 @@ def login_of(user_id: str, device_id: str | None) -> Login | None:
 
 def remember(login: Login) -> None:
     """Note a login, in place of an older one of the same device."""
-    places.make_folder()
+    make_folder()
     path = _path(login.user_id, login.device_id)
     new = path.with_name(f"{path.name}.new")
     try:
@@ -55,7 +55,7 @@ def forget(user_id: str, device_id: str) -> None:
 
 
 def _path(user_id: str, device_id: str) -> Path:
-    return places.folder() / (places.safe_name(f"{user_id} {device_id}") + _SUFFIX)
+    return folder() / (safe_name(f"{user_id} {device_id}") + _SUFFIX)
 
 
 def _read(path: Path) -> Login:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from syncstore.model.json_text import decode_writable as decode
 from syncstore.model.json_text import encode
 from syncstore.model.redaction import TOP_LEVEL_KEPT, redact_content, redacts_of
 from syncstore.model.text import is_text
 from syncstore.store.write import Redaction, Write
-
-if TYPE_CHECKING:
-    from syncstore.store.redaction import Target
 
 INSERT_BUNDLED = "INSERT OR IGNORE INTO bundled_copy (room, event_id, event) VALUES (?, ?, ?)"
 REPLACED_BY = "SELECT id, type, unsigned FROM event WHERE room = ? AND replaces = ? AND unsigned IS NOT NULL"
@@ -51,6 +48,19 @@ LATE_COPIES = """
     FROM bundled_copy b JOIN waiting_redaction w ON w.room = b.room AND w.event_id = b.event_id
     WHERE b.event BETWEEN ? AND ?
 """
+
+
+class Target(NamedTuple):
+    """A stored event that is to be stripped."""
+
+    id: int
+    type: str
+    state_key: str | None
+    content: str
+    unsigned: str | None
+    extra: str | None
+    redacts: str | None
+    redacted_by: str | None
 
 
 def name_replaced(write: Write) -> None:

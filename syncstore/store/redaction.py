@@ -6,13 +6,13 @@ Run once at the end of a write transaction, over what the transaction brought.
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
-from typing import Any, NamedTuple
+from typing import Any
 
 from syncstore.model.json_text import decode_writable as decode
 from syncstore.model.json_text import encode
 from syncstore.model.redaction import TOP_LEVEL_KEPT, redact_content, redacts_of
 from syncstore.model.text import is_text
-from syncstore.store.copies import late_copies, name_replaced, note_bundles, strip_copies, strip_event
+from syncstore.store.copies import Target, late_copies, name_replaced, note_bundles, strip_copies, strip_event
 from syncstore.store.state import NAMING
 from syncstore.store.write import Redaction, Write
 
@@ -61,19 +61,6 @@ IS_REDACTED = """
 
 # What the server says about an event, and not the sender: it may stay.
 _UNSIGNED_KEPT = {"age", "membership", "redacted_because", "redacted_by", "replaces_state", "transaction_id", "txn_id"}
-
-
-class Target(NamedTuple):
-    """A stored event that is to be stripped."""
-
-    id: int
-    type: str
-    state_key: str | None
-    content: str
-    unsigned: str | None
-    extra: str | None
-    redacts: str | None
-    redacted_by: str | None
 
 
 def apply_redactions(write: Write) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from syncstore.model.batch import RoomEvent, Typed
 from syncstore.model.text import is_text
-from syncstore.wire.content import BadPart, Source, check_nesting, decode_object
+from syncstore.wire.content import BadPart, Source, check_nesting, decode_notes, decode_object
 
 _MAX_BYTES = 255  # the spec's limit on ids, types and state keys
 _INT64 = range(-(2**63), 2**63)
@@ -153,7 +153,7 @@ def _lift(
         relates_to = _clean(relation.get("event_id"))
     transaction_id = replaces = redacted_because = None
     if unsigned is not None and unsigned != "null":
-        notes, _ = decode_object(unsigned)
+        notes = decode_notes(unsigned)
         transaction_id = _clean(notes.get("transaction_id", notes.get("txn_id")))
         replaces = _clean(notes.get("replaces_state"))
         if replaces is None and "prev_content" in notes:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import msgspec
 
 from syncstore.model.batch import Bad, Typed
@@ -14,20 +11,32 @@ from syncstore.wire.event import split_object, typed
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-@contextmanager
-def quarantine(
-    bad: list[Bad],
-    source: Source,
-    raw: msgspec.Raw,
-    section: str,
-    room_id: str | None = None,
-    event_id: str | None = None,
-) -> Iterator[None]:
+class quarantine:  # noqa: N801 - read as a statement; a class, for a generator costs three times as much per use
     """Turn a BadPart raised inside into a row of quarantine with the bytes of `raw`."""
-    try:
-        yield
-    except BadPart as error:
-        bad.append(Bad(room_id, section, event_id, error.code, str(error), source.raw(raw)))
+
+    __slots__ = ("_bad", "_event_id", "_raw", "_room_id", "_section", "_source")
+
+    def __init__(
+        self,
+        bad: list[Bad],
+        source: Source,
+        raw: msgspec.Raw,
+        section: str,
+        room_id: str | None = None,
+        event_id: str | None = None,
+    ) -> None:
+        self._bad, self._source, self._raw = bad, source, raw
+        self._section, self._room_id, self._event_id = section, room_id, event_id
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, BadPart):
+            return False
+        raw = self._source.raw(self._raw)
+        self._bad.append(Bad(self._room_id, self._section, self._event_id, error.code, str(error), raw))
+        return True
 
 
 def split_list(raw: msgspec.Raw) -> list[msgspec.Raw]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from syncstore import SyncStore
-from syncstore.cli.places import file_of, safe_name
+from syncstore.cli.folder import safe_name
+from syncstore.cli.places import file_of
 
 from . import bodies
 from .conftest import Run, refused
