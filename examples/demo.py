@@ -25,6 +25,7 @@ VENV = Path(os.environ.get("SYNCSTORE_SYNAPSE_VENV", ROOT / ".venv-synapse"))
 # Every command line that the demo runs; {server} and {record} are filled in, {plans} and {party} are room ids.
 SYNC = "sync --once --homeserver {server} --record {record}"
 SHOWS = [
+    ("The store at a glance", "info"),
     ("The rooms of the account", "rooms"),
     ("The state of “Plans”", "state {plans}"),
     ("Its timeline, with the gap where it belongs", "timeline {plans}"),
