@@ -114,7 +114,7 @@ def logout(context: typer.Context, token_file: TokenFile = None) -> None:
     if note is not None or token_file is not None:
         drop_token(user_id, device_id, kept)
     logins.forget(user_id, device_id)
-    show.line((f"{user_id} is logged out; the store stays", ""))
+    show.line((f"{user_id} is logged out; the store stays: {where}", ""))
 
 
 def accounts(as_json: AsJson = False) -> None:

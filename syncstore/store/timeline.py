@@ -62,7 +62,6 @@ def place_timeline(
         kept = known[one.event_id].place if one.event_id in known else None
         if kept is None:
             row.last_position += 1
-            write.placed_count += 1
             places.append((row.last_segment, row.last_position))
             fresh.append(places[-1])
         else:

@@ -40,7 +40,6 @@ class Write:
         self.next_event = self.first_event
         self.event_count = 0
         self.known_count = 0
-        self.placed_count = 0
         self.quarantined_count = 0
         self.redactions: list[Redaction] = []
         self.bundles: list[tuple[int, int, str]] = []  # room, event, unsigned that holds whole other events
