@@ -120,6 +120,9 @@ STATEMENTS = (
     )
     """,
     """
+    CREATE INDEX room_with_count ON room (summary_joined) WHERE summary_joined IS NOT NULL
+    """,
+    """
     CREATE TABLE server_filter (
         definition TEXT NOT NULL,
         filter_id TEXT NOT NULL,

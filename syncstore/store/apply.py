@@ -156,7 +156,7 @@ def _write_stay(
         known = known_events(write, row.id, (*events, *changes.state_events))
     ids, places, before = _write_events(write, row, changes, timeline, known, covered, tokens)
     whole = apply_steps(write, row, changes.steps, ids, places, before, new_room=new_room, restates=changes.restates)
-    _members_synced(row, changes, whole=whole)
+    _members_synced(write, row, changes, whole=whole)
     row.membership = changes.membership or _own_membership(write, row)
     row.covered_to = None if row.membership == "join" else (timeline and timeline.prev_batch) or covered
 
@@ -191,19 +191,20 @@ def _own_membership(write: Write, row: RoomRow) -> str:
     return "ban" if found is not None and found[0] == "ban" else "leave"
 
 
-def _members_synced(row: RoomRow, changes: RoomChanges, *, whole: bool) -> None:
+def _members_synced(write: Write, row: RoomRow, changes: RoomChanges, *, whole: bool) -> None:
     """Whether the pile has every member (promise 9).
 
-    A server that loads members lazily says how many there are: the list is complete if the pile has as many. One that
-    never said so sends them all, except in leave entries, which never carry a count.
+    A server that loads members lazily says how many there are: the list is complete if the pile has as many. It does
+    not say so each time; only one that never did, in any room, sends them all. Leave entries never carry a count.
     """
     counts = changes.summary
     if counts is not None and counts.joined is not None:
+        write.counts_members = True
         invited = row.summary_invited if counts.invited is None else counts.invited
         complete = row.pile_joined == counts.joined and invited in (None, row.pile_invited)
         row.members_synced = int(complete if whole else complete and bool(row.members_synced))
     elif whole:
-        row.members_synced = int(changes.section == "join" and row.summary_joined is None)
+        row.members_synced = int(changes.section == "join" and not write.counts_members)
 
 
 def _summary(write: Write, row: RoomRow, changes: RoomChanges) -> None:

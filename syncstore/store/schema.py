@@ -116,6 +116,9 @@ room = Table(
     _batch(),
 )
 
+# Only "is there any" is asked of it, once per commit.
+Index("room_with_count", room.c.summary_joined, sqlite_where=room.c.summary_joined.is_not(None))
+
 event = Table(
     "event",
     metadata,

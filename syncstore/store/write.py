@@ -13,6 +13,7 @@ ACCOUNT = 0
 
 NEW_BATCH = "INSERT INTO batch (kind, received_at) VALUES (?, ?)"
 LAST_EVENT = "SELECT coalesce(max(id), 0) FROM event"
+ANY_COUNT = "SELECT 1 FROM room WHERE summary_joined IS NOT NULL LIMIT 1"
 OWN_USER = "SELECT user_id FROM own_account"
 TOUCHED = insert(touched)
 
@@ -35,6 +36,8 @@ class Write:
         self.cursor = cursor
         self.kind = kind
         self.now = now  # milliseconds
+        # Whether the server has ever counted members for us: then it loads them lazily.
+        self.counts_members = cursor.execute(ANY_COUNT).fetchone() is not None
         self.user_id: str = cursor.execute(OWN_USER).fetchone()[0]
         self.first_event: int = cursor.execute(LAST_EVENT).fetchone()[0] + 1
         self.next_event = self.first_event

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,12 +132,9 @@ class Syncer:
         # Without a token over a store that has rooms (a new login): only this request proves what is gone.
         snapshot = since is None and self.store.seq > 0
         self._tell(Status("asking", since))
-        self.interruptible = True
-        try:
-            answer = self._ask(since, timeout, include_leave=snapshot)
+        answer = self._ask(since, timeout, include_leave=snapshot)
+        with self._waiting():
             joined = self.server.joined_rooms() if snapshot else None
-        finally:
-            self.interruptible = False
         self._tell(Status("storing", since))
         applied = self._commit(answer, since, joined)
         if self._on_batch is not None:
@@ -172,22 +170,30 @@ class Syncer:
             return self._sync(since, self._upload(text, definition), timeout)
 
     def _sync(self, since: str | None, filter_id: str, timeout: int) -> Answer:
-        return self.server.sync(since=since, filter=filter_id, timeout=timeout, set_presence=self._set_presence)
+        with self._waiting():
+            return self.server.sync(since=since, filter=filter_id, timeout=timeout, set_presence=self._set_presence)
 
     def _upload(self, text: str, definition: Mapping[str, Any]) -> str:
-        filter_id = self.server.upload_filter(self.store.user_id, definition)
+        with self._waiting():
+            filter_id = self.server.upload_filter(self.store.user_id, definition)
         self.store.keep_filter(text, filter_id)
         return filter_id
 
     def _pause_until(self, stop: threading.Event) -> Callable[[float], None]:
         def pause(seconds: float) -> None:
-            self.interruptible = True
-            try:
+            with self._waiting():
                 stop.wait(seconds)
-            finally:
-                self.interruptible = False
 
         return pause
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Nothing is being written inside: an exception may end it at any point."""
+        before, self.interruptible = self.interruptible, True
+        try:
+            yield
+        finally:
+            self.interruptible = before
 
     def _tell(self, status: Status) -> None:
         if self._on_status is not None:

@@ -92,6 +92,8 @@ class Account:
     def redact(self, room_id: str, nth: int) -> bool:
         """Redact the nth newest event that may be redacted: also a redaction, but never the creation."""
         types = {"m.room.message", "m.room.name", "m.room.topic", "m.room.member", "m.room.redaction", "org.example"}
+        if not self.policy.get("redacted_redactions", True):
+            types.remove("m.room.redaction")
         found = self._newest(room_id, nth, types)
         room = self.rooms[room_id]
         if found is None or found["event"]["event_id"] in room["redacted"]:

@@ -115,3 +115,15 @@ def test_members_shows_names_as_sent(feed: Feed, sql: Sql) -> None:
         (ANN, None, "mxc://a"),
         (ME, "  me\n", None),
     ]
+
+
+def test_p09_a_server_that_counts_elsewhere_has_not_sent_all_here(feed: Feed, sql: Sql) -> None:
+    """A room joined under lazy loading may come without a count: its own join is not in the timeline."""
+    begin(feed)
+    feed.take(feed.next.join("!new:x", message("$n"), state=[create(), member("$in", ME, "join")], summary={}))
+    assert sql("SELECT room_id, members_synced FROM rooms WHERE members_synced = 1") == []
+
+
+def test_p09_a_server_that_never_counts_sends_all(feed: Feed, sql: Sql) -> None:
+    feed.take(feed.next.join(ROOM, message("$n"), state=[create(), member("$in", ME, "join")], summary={}))
+    assert sql("SELECT members_synced FROM rooms") == [(1,)]
