@@ -14,7 +14,7 @@ from syncstore.reduce.timeline import beside_timeline, once, timeline_change
 
 def reduce_room(entry: RoomEntry, user_id: str) -> RoomChanges:
     """The changes of one room in one section."""
-    entry = replace(entry, timeline=once(entry.timeline))
+    entry = replace(entry, timeline=once(entry.timeline), state=once(entry.state))
     changes = RoomChanges(entry.room_id, entry.section, entry.section, bad=list(entry.bad))
     if entry.section in ("join", "leave"):
         changes.timeline = timeline_change(entry)

@@ -28,4 +28,4 @@ def once(events: list[RoomEvent]) -> list[RoomEvent]:
 def beside_timeline(entry: RoomEntry) -> list[RoomEvent]:
     """Events of the state block that the timeline does not hold: stored without a place."""
     placed = {event.event_id for event in entry.timeline}
-    return list({event.event_id: event for event in entry.state if event.event_id not in placed}.values())
+    return [event for event in entry.state if event.event_id not in placed]

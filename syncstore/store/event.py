@@ -11,7 +11,9 @@ from syncstore.store.statement import insert
 from syncstore.store.write import Redaction, Write
 
 INSERT_EVENT = insert(event)
-FIND_EVENT = "SELECT id, segment, position, redacted_by FROM event WHERE room = ? AND event_id = ?"
+FIND_EVENT = """
+    SELECT id, segment, position, redacted_by, type, state_key FROM event WHERE room = ? AND event_id = ?
+"""
 # What a later copy may add to a row that had no place: its place, and what only timelines carry.
 PLACE_EVENT = """
     UPDATE event SET segment = ?, position = ?, prev_batch = ?, source = ?, changed = ?,
@@ -32,6 +34,8 @@ class Known(NamedTuple):
     segment: int | None
     position: int | None
     redacted_by: str | None
+    type: str
+    state_key: str | None
 
     @property
     def place(self) -> Place | None:
