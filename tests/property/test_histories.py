@@ -96,7 +96,8 @@ _PLAIN = st.sampled_from([("sync", 50)])
 def test_where_batches_are_cut_does_not_matter(history: list[Action], form: str, cuts: set[int]) -> None:
     """One device syncs after every run, another only after some: what both are joined to is the same.
 
-    Without redactions of redactions: one that is pruned when it comes names nothing any more (promise 16).
+    Without redactions of redactions: one that is pruned when it comes names nothing any more (promise 16). And where
+    the form lays the timeline over the block, without events that lost a state resolution: there the cuts do matter.
     """
     account = new_account({"rejoin": "full", "redacted_redactions": False})
     with tempfile.TemporaryDirectory() as folder:
@@ -106,7 +107,8 @@ def test_where_batches_are_cut_does_not_matter(history: list[Action], form: str,
         number = 0
         for action in [*history, ("sync", 1000)]:
             if action[0] not in SYNC_NAMES:
-                perform(account, action)
+                if action[0] != "lost" or SHOWS[form] == "end":
+                    perform(account, action)
                 continue
             number += 1
             last = action[1] == 1000
