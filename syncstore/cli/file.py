@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,18 @@ def info(context: typer.Context, as_json: AsJson = False) -> None:
     last, rooms = found.pop("last_sync_ts"), found.pop("rooms")
     assert isinstance(rooms, dict) and (last is None or isinstance(last, int))
     counts = ", ".join(f"{count} {membership}" for membership, count in rooms.items())
-    show.pairs([*found.items(), ("last_sync", show.moment(last)), ("rooms", counts)])
+    show.pairs([*found.items(), ("last_sync", show.moment(last)), ("token_age", _age(last)), ("rooms", counts)])
+
+
+def _age(ts: int | None) -> str:
+    """How long ago that was, in the largest unit of which there are at least two; ts in milliseconds."""
+    if ts is None:
+        return ""
+    seconds = max(0, int(time.time() - ts / 1000))
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} seconds"
 
 
 def check(context: typer.Context, as_json: AsJson = False) -> None:

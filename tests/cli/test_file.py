@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from syncstore import SyncStore
+from syncstore.cli.file import _age
 
 from . import bodies
 from .conftest import ROOT, Done, Run, refused
@@ -150,3 +151,12 @@ def test_no_room_on_the_disk(store: Path, tmp_path: Path) -> None:
     assert "a.db" in refused(_child({"file_bytes": size + 20_000}, "-s", store, "replay", body))
     with SyncStore.open(store) as kept:
         assert kept.token == "s2" and len(kept.rooms()) == 3 and kept.check() == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "0 seconds"), (119, "119 seconds"), (7200, "2 hours"), (3 * 86400, "3 days")]
+)
+def test_info_tells_the_age_of_the_token(seconds: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("syncstore.cli.file.time.time", lambda: 1000.0 + seconds)
+    assert _age(1_000_000) == said
+    assert _age(None) == ""
