@@ -20,7 +20,7 @@ SEGMENT = 1 << 20
 NAMING = {"m.room.name", "m.room.create", "m.room.member"}
 Json = dict[str, Any]
 
-EVENT = "INSERT INTO event VALUES (" + ",".join("?" * 23) + ")"
+EVENT = "INSERT INTO event VALUES (" + ",".join("?" * 24) + ")"
 STATE = """
     INSERT INTO room_state VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (room, type, state_key) DO UPDATE SET
     event = excluded.event, membership = excluded.membership, segment = excluded.segment,
@@ -42,7 +42,7 @@ class Floor:
         self.db.execute("BEGIN")
         for statement in schema:
             self.db.execute(statement)
-        self.db.execute("INSERT INTO own_account (id, user_id, format, created_at) VALUES (1, ?, 1, 0)", (USER,))
+        self.db.execute("INSERT INTO own_account (id, user_id, format, created_at) VALUES (1, ?, 2, 0)", (USER,))
         self.db.execute("COMMIT")
         self.cursor = self.db.cursor()
 
@@ -182,6 +182,7 @@ class Floor:
             prev,
             self.batch,
             self.batch,
+            (relation.get("m.in_reply_to") or {}).get("event_id"),
         )
 
     def pile(self, room: int, piled: list[tuple[Json, int, int, int]], *, new: bool) -> int:

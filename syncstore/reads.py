@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from syncstore.errors import NotFoundError
-from syncstore.model.records import Event, Gap, Member, Page, Receipt, RoomRecord, StrippedEvent
+from syncstore.model.records import Event, Gap, Member, Page, Reaction, Receipt, RoomRecord, StrippedEvent, Thread
 from syncstore.store.query import account as account_query
+from syncstore.store.query import relations as relations_query
 from syncstore.store.query import rooms as rooms_query
 from syncstore.store.query import state as state_query
 from syncstore.store.query import timeline as timeline_query
@@ -146,6 +147,29 @@ class Room(RoomRecord):
         """One event of this room, with or without a place in the timeline."""
         with self._cursors() as cursor:
             return timeline_query.event(cursor, self.room_id, event_id)
+
+    def relations(self, event_id: str, rel_type: str | None = None) -> list[Event]:
+        """Stored events that relate to one event: all, or those of one rel_type (m.replace, m.thread, m.reference …).
+
+        In the timeline's order. What is redacted relates to nothing any more. Replies are another thing: `replies`.
+        """
+        with self._cursors() as cursor:
+            return relations_query.relations(cursor, self.room_id, event_id, rel_type)
+
+    def replies(self, event_id: str) -> list[Event]:
+        """Stored events that answer one event (m.in_reply_to), in the timeline's order; thread fallbacks left out."""
+        with self._cursors() as cursor:
+            return relations_query.replies(cursor, self.room_id, event_id)
+
+    def reactions(self, event_id: str) -> list[Reaction]:
+        """What people reacted with to one event, each sender once for a key, the key that came first at the front."""
+        with self._cursors() as cursor:
+            return relations_query.reactions(cursor, self.room_id, event_id)
+
+    def threads(self) -> list[Thread]:
+        """The threads of this room, the one with the newest reply first."""
+        with self._cursors() as cursor:
+            return relations_query.threads(cursor, self.room_id)
 
     def gaps(self) -> list[Gap]:
         """The holes of this room, the newest first."""

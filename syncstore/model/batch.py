@@ -39,6 +39,7 @@ class RoomEvent(NamedTuple):
     relates_to: str | None
     transaction_id: str | None
     replaces: str | None  # unsigned.replaces_state; "" when prev_content came without it
+    in_reply_to: str | None  # not of a thread's fallback, which answers nobody
     redacted_because: str | None  # the id of the redaction that pruned this copy; "" when it is not told
     body: dict[str, Any]
 

@@ -37,12 +37,28 @@ class Event:
     segment: int | None
     position: int | None
     batch: int
+    in_reply_to: str | None
+    edited_by: str | None
+    edit_json: str | None
 
     @property
     def content(self) -> dict[str, Any]:
-        """The content, decoded anew at each call."""
+        """The content as it was sent first, decoded anew at each call."""
         value: dict[str, Any] = decode(self.content_json)
         return value
+
+    @property
+    def edited(self) -> dict[str, Any] | None:
+        """The content as its sender last edited it, None if it never was: the `m.new_content` of `edited_by`.
+
+        That is the newest valid edit of the same sender, also one that is stored without this event's neighbours.
+        """
+        return None if self.edit_json is None else decode(self.edit_json)["m.new_content"]
+
+    @property
+    def thread_id(self) -> str | None:
+        """The root of the thread that this event was sent into."""
+        return self.relates_to if self.rel_type == "m.thread" else None
 
     @property
     def unsigned(self) -> dict[str, Any]:
@@ -79,6 +95,36 @@ class Event:
         from syncstore.model.content import parse_content
 
         return parse_content(self.type, self.content, where=f"event {self.event_id} in {self.room_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """One key that people reacted with to one event: each sender once, with the reaction that counts, oldest first."""
+
+    key: str
+    senders: dict[str, str]
+
+    @property
+    def count(self) -> int:
+        """How many people."""
+        return len(self.senders)
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A thread as far as it is stored; `root` is None where the first event is not.
+
+    count: replies that are stored and not redacted. participated: whether we sent one of them, or the root. The unread
+    counts are the server's.
+    """
+
+    thread_id: str
+    root: Event | None
+    latest: Event
+    count: int
+    participated: bool
+    notification_count: int
+    highlight_count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import fields
 
 from syncstore.model.batch import membership_of
 from syncstore.model.json_text import decode
+from syncstore.model.relation import replied_to
 from syncstore.model.text import is_text
 from syncstore.store import room
 from syncstore.store.naming import derive
@@ -27,8 +28,8 @@ LAST_PLACE = """
     ORDER BY segment DESC, position DESC LIMIT 1
 """
 LIFTED = """
-    SELECT event_id, content, rel_type, relates_to FROM event
-    WHERE room = ? AND (rel_type IS NOT NULL OR relates_to IS NOT NULL OR content LIKE '%m.relates_to%')
+    SELECT event_id, content, rel_type, relates_to, in_reply_to FROM event
+    WHERE room = ? AND (coalesce(rel_type, relates_to, in_reply_to) IS NOT NULL OR content LIKE '%m.relates_to%')
 """
 DIRECT = "SELECT room_id, user_id FROM direct_room"
 DIRECT_SAID = "SELECT content FROM account_datum WHERE room = 0 AND type = 'm.direct'"
@@ -91,11 +92,11 @@ def _places(cursor: sqlite3.Cursor, row: RoomRow) -> Iterator[str]:
 
 
 def _relations(cursor: sqlite3.Cursor, row: RoomRow) -> Iterator[str]:
-    for event_id, content, rel_type, relates_to in cursor.execute(LIFTED, (row.id,)).fetchall():
+    for event_id, content, *filed in cursor.execute(LIFTED, (row.id,)).fetchall():
         relation = decode(content).get("m.relates_to")
-        said = (relation.get("rel_type"), relation.get("event_id")) if isinstance(relation, dict) else (None, None)
-        lifted = tuple(value if is_text(value) else None for value in said)
-        if lifted != (rel_type, relates_to):
+        relation = relation if isinstance(relation, dict) else {}
+        said = (relation.get("rel_type"), relation.get("event_id"), replied_to(relation))
+        if [value if is_text(value) else None for value in said] != filed:
             yield f"{row.room_id}: event {event_id} is filed under another relation than its content names"
 
 

@@ -24,7 +24,7 @@ PLACE_EVENT = """
 """
 
 Place = tuple[int, int]  # segment, position
-_LIFTED = len(RoomEvent._fields) - 2  # the columns from event_id to replaces; then redacted_because and body
+_LIFTED = RoomEvent._fields.index("in_reply_to")  # the columns from event_id to replaces stand in the table's order
 
 
 class Known(NamedTuple):
@@ -76,7 +76,9 @@ def write_events(
         if stored is None:
             ids[one.event_id] = number
             segment, position = (None, None) if place is None else place
-            rows.append((number, room, *one[:_LIFTED], None, source, segment, position, token, batch, batch))
+            rows.append(
+                (number, room, *one[:_LIFTED], None, source, segment, position, token, batch, batch, one.in_reply_to)
+            )
             number += 1
         else:
             ids[one.event_id] = stored.id

@@ -15,7 +15,7 @@ from syncstore.store.schema import APPLICATION_ID, metadata
 from syncstore.store.views import CREATE_VIEWS
 
 # One number per migration in alembic/versions, oldest first; the file's header carries the newest it has seen.
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 FORMAT = len(REVISIONS)
 
 # The table in which Alembic keeps what it has done, in Alembic's own words.

@@ -37,7 +37,7 @@ TARGET = """
 """
 STRIP = """
     UPDATE event SET content = ?, unsigned = ?, extra = ?, redacts = NULL, rel_type = NULL, relates_to = NULL,
-        redacted_by = ?, changed = ?
+        in_reply_to = NULL, redacted_by = ?, changed = ?
     WHERE id = ?
 """
 EMPTY_QUARANTINE = """

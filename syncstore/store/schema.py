@@ -145,6 +145,7 @@ event = Table(
     Column("prev_batch", Text),  # on the first event of each timeline: where history before it can be asked for
     _batch(),
     Column("changed", Integer, nullable=False),
+    Column("in_reply_to", Text),
 )
 Index("event_by_id", event.c.room, event.c.event_id, unique=True)
 Index(
@@ -155,7 +156,14 @@ Index(
     unique=True,
     sqlite_where=event.c.segment.is_not(None),
 )
-Index("event_by_relation", event.c.room, event.c.relates_to, sqlite_where=event.c.relates_to.is_not(None))
+Index(
+    "event_by_relation",
+    event.c.room,
+    event.c.relates_to,
+    event.c.rel_type,
+    sqlite_where=event.c.relates_to.is_not(None),
+)
+Index("event_by_reply", event.c.room, event.c.in_reply_to, sqlite_where=event.c.in_reply_to.is_not(None))
 Index("event_by_redacts", event.c.room, event.c.redacts, sqlite_where=event.c.redacts.is_not(None))
 Index("event_by_replaces", event.c.room, event.c.replaces, sqlite_where=event.c.replaces.is_not(None))
 

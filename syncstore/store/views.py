@@ -7,12 +7,26 @@ text: one row with a lone surrogate would otherwise make a whole query fail.
 
 from __future__ import annotations
 
+# The edit that counts: the newest valid one of the same sender, the greater id where the times are equal (Client-Server
+# API, "Event replacements"). e is the event that may have been edited.
+LATEST_EDIT = """
+    (SELECT x.id FROM event x
+    WHERE x.room = e.room AND x.relates_to = e.event_id AND x.rel_type = 'm.replace' AND x.sender = e.sender
+        AND x.type = e.type AND x.state_key IS NULL AND e.state_key IS NULL AND e.rel_type IS NOT 'm.replace'
+        AND x.redacted_by IS NULL AND e.redacted_by IS NULL
+        AND x.odd & 4 = 0 AND json_type(x.content, '$."m.new_content"') = 'object'
+    ORDER BY x.origin_server_ts DESC, x.event_id DESC LIMIT 1)
+"""
+
 _EVENT_COLUMNS = """
     r.room_id, e.event_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.content, e.unsigned, e.extra,
     coalesce(e.redacts, CASE WHEN e.type = 'm.room.redaction' AND e.odd = 0
         AND json_type(e.content, '$.redacts') = 'text' THEN e.content ->> '$.redacts' END) AS redacts,
-    e.redacted_by, e.rel_type, e.relates_to, e.transaction_id, e.source, e.segment, e.position, e.batch
+    e.redacted_by, e.rel_type, e.relates_to, e.transaction_id, e.source, e.segment, e.position, e.batch,
+    e.in_reply_to, x.event_id AS edited_by
 """
+
+_EDITED = "FROM event e JOIN room r ON r.id = e.room LEFT JOIN event x ON x.id = " + LATEST_EDIT
 
 _STATE_COLUMNS = """
     r.room_id, r.membership AS room_membership, s.type, s.state_key, e.event_id, e.sender, e.origin_server_ts,
@@ -78,20 +92,38 @@ VIEWS: dict[str, str] = {
         FROM room_state s JOIN room r ON r.id = s.room JOIN event e ON e.id = s.event
         WHERE s.type = 'm.room.member'
     """,
-    "events": "SELECT" + _EVENT_COLUMNS + "FROM event e JOIN room r ON r.id = e.room",
-    "timeline": "SELECT" + _EVENT_COLUMNS + "FROM event e JOIN room r ON r.id = e.room WHERE e.segment IS NOT NULL",
+    "events": "SELECT" + _EVENT_COLUMNS + _EDITED,
+    "timeline": "SELECT" + _EVENT_COLUMNS + _EDITED + "WHERE e.segment IS NOT NULL",
     "messages": """
         SELECT r.room_id, e.event_id, e.sender, e.origin_server_ts,
             strftime('%Y-%m-%dT%H:%M:%fZ', e.origin_server_ts / 1000.0, 'unixepoch') AS sent_at,
-            CASE WHEN e.odd = 0 AND json_type(e.content, '$.msgtype') = 'text'
-                THEN e.content ->> '$.msgtype' END AS msgtype,
-            CASE WHEN e.odd = 0 AND json_type(e.content, '$.body') = 'text'
-                THEN e.content ->> '$.body' END AS body,
-            CASE WHEN e.odd = 0 AND json_type(e.content, '$."m.relates_to"."m.in_reply_to".event_id') = 'text'
-                THEN e.content ->> '$."m.relates_to"."m.in_reply_to".event_id' END AS in_reply_to,
-            e.segment, e.position, e.batch
-        FROM event e JOIN room r ON r.id = e.room
+            CASE
+                WHEN x.id IS NULL AND e.odd = 0 AND json_type(e.content, '$.msgtype') = 'text'
+                    THEN e.content ->> '$.msgtype'
+                WHEN x.odd = 0 AND json_type(x.content, '$."m.new_content".msgtype') = 'text'
+                    THEN x.content ->> '$."m.new_content".msgtype'
+            END AS msgtype,
+            CASE
+                WHEN x.id IS NULL AND e.odd = 0 AND json_type(e.content, '$.body') = 'text'
+                    THEN e.content ->> '$.body'
+                WHEN x.odd = 0 AND json_type(x.content, '$."m.new_content".body') = 'text'
+                    THEN x.content ->> '$."m.new_content".body'
+            END AS body,
+            e.in_reply_to, e.segment, e.position, e.batch, x.event_id AS edited_by,
+            CASE WHEN e.rel_type = 'm.thread' THEN e.relates_to END AS thread_id
+    """
+    + _EDITED
+    + """
         WHERE e.type = 'm.room.message' AND e.state_key IS NULL AND e.redacted_by IS NULL AND e.segment IS NOT NULL
+            AND e.rel_type IS NOT 'm.replace'
+    """,
+    "reactions": """
+        SELECT r.room_id, e.relates_to AS event_id, e.content ->> '$."m.relates_to".key' AS key, e.sender,
+            min(e.event_id) AS reaction_id, min(e.origin_server_ts) AS origin_server_ts
+        FROM event e JOIN room r ON r.id = e.room
+        WHERE e.relates_to IS NOT NULL AND e.rel_type = 'm.annotation' AND e.type = 'm.reaction'
+            AND e.redacted_by IS NULL AND e.odd = 0 AND json_type(e.content, '$."m.relates_to".key') = 'text'
+        GROUP BY e.room, e.relates_to, key, e.sender
     """,
     "gaps": """
         SELECT g.id, r.room_id, g.kind, g.segment, g.prev_batch, g.since,

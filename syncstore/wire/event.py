@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from syncstore.model.batch import RoomEvent, Typed
+from syncstore.model.relation import replied_to
 from syncstore.model.text import is_text
 from syncstore.wire.content import BadPart, Source, check_nesting, decode_notes, decode_object
 
@@ -146,11 +147,12 @@ def _lift(
     if not event_id:
         raise BadPart("missing_key", "event_id is empty")
     body, odd = decode_object(content)
-    rel_type = relates_to = None
+    rel_type = relates_to = in_reply_to = None
     relation = body.get("m.relates_to")
     if type(relation) is dict:
         rel_type = _clean(relation.get("rel_type"))
         relates_to = _clean(relation.get("event_id"))
+        in_reply_to = replied_to(relation)
     transaction_id = replaces = redacted_because = None
     if unsigned is not None and unsigned != "null":
         notes = decode_notes(unsigned)
@@ -179,6 +181,7 @@ def _lift(
         relates_to,
         transaction_id,
         replaces,
+        in_reply_to,
         redacted_because,
         body,
     )

@@ -12,7 +12,7 @@ ME = "@me:hs"
 
 
 def event(name: str, type: str = "m.room.topic", key: str | None = "", **body: object) -> RoomEvent:
-    nothing = (None, None, None, None, None, None)
+    nothing = (None,) * 7
     return RoomEvent(f"${name}", type, key, "@ann:hs", 1, "{}", None, None, 0, *nothing, body)
 
 

@@ -50,6 +50,7 @@ def timeline() -> list[Json]:
     events += [
         event(f"$s{type}", type, {"name": HIGH, "topic": NUL, "url": 5, "alias": None}, state_key="") for type in named
     ]
+    events += [*map(_reaction, range(4), ("ok", HIGH, NUL, 5)), *map(_edit, *zip(*enumerate(contents()), strict=True))]
     events += [
         event("$\0id", "m.ro\0om", {}, state_key="k\0ey", unsigned={"age": HIGH, "prev_content": HIGH}, **{HIGH: NUL}),
         *(
@@ -62,6 +63,17 @@ def timeline() -> list[Json]:
         redaction("$strike", "$m3"),
     ]
     return events
+
+
+def _reaction(number: int, key: object) -> Json:
+    relation = {"rel_type": "m.annotation", "event_id": "$m1", "key": key}
+    return event(f"$react{number}", "m.reaction", {"m.relates_to": relation})
+
+
+def _edit(number: int, new: object) -> Json:
+    """An edit of an event with the content `new`."""
+    content = {"m.new_content": new, "m.relates_to": {"rel_type": "m.replace", "event_id": f"$m{number}"}}
+    return event(f"$edit{number}", "m.room.message", content)
 
 
 def fill(store: SyncStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sqlite3
@@ -17,20 +18,21 @@ from syncstore.errors import CorruptStoreError, NewerFormatError, OtherAccountEr
 from syncstore.store import format as file_format
 from syncstore.store.schema import APPLICATION_ID
 from syncstore.store.upgrade import migrations, upgrade
+from syncstore.store.views import DROP_VIEWS
 from tests.account.readback import read
 from tests.store import rich
-from tests.store.bodies import ME
+from tests.store.bodies import ME, ROOM, Body, event
 from tests.store.conftest import Sql
 
 NEXT = '''"""One more column, and a table rebuilt under foreign keys.
 
-Revision ID: 0002
+Revision ID: 0003
 """
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade():
@@ -38,6 +40,8 @@ def upgrade():
     with op.batch_alter_table("event") as batch:
         batch.alter_column("sender", nullable=True)
 '''
+# Not the order in which they were made.
+INDICES = """SELECT name, "unique", origin, partial FROM pragma_index_list(?) ORDER BY name"""
 BREAKS = NEXT.replace('    op.execute("ALTER', '    op.execute("DELETE FROM room")\n    op.execute("ALTER')
 
 
@@ -52,8 +56,8 @@ def columns(path: Path) -> dict[str, list[object]]:
     """What SQLite itself understood of each table: no way of writing it down can differ here."""
     with closing(sqlite3.connect(path)) as db:
         tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-        asked = ("table_xinfo", "foreign_key_list", "index_list")
-        return {table: [db.execute(f"PRAGMA {one}({table})").fetchall() for one in asked] for table in sorted(tables)}
+        asked = ("SELECT * FROM pragma_table_xinfo(?)", "SELECT * FROM pragma_foreign_key_list(?)", INDICES)
+        return {table: [db.execute(one, (table,)).fetchall() for one in asked] for table in sorted(tables)}
 
 
 @pytest.fixture
@@ -72,7 +76,7 @@ def filled(path: Path) -> Path:
 def scripts(tmp_path: Path, revision: str) -> Path:
     folder = tmp_path / "alembic"
     shutil.copytree(migrations(), folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0002_test.py").write_text(revision)
+    (folder / "versions" / "0003_test.py").write_text(revision)
     return folder
 
 
@@ -102,7 +106,7 @@ def test_an_upgrade_keeps_rows_views_and_the_user_s_tables(filled: Path, tmp_pat
     assert {name for name in after if after[name] != picture_before[name]} == {"table room", "table event"}
     assert sql("SELECT * FROM app_notes") == [("!r", "mine")]
     assert sql("SELECT * FROM app_view") == [("mine",)]
-    assert (sql("PRAGMA user_version"), sql("SELECT version_num FROM alembic_version")) == ([(2,)], [("0002",)])
+    assert (sql("PRAGMA user_version"), sql("SELECT version_num FROM alembic_version")) == ([(3,)], [("0003",)])
     assert (sql("PRAGMA foreign_key_check"), sql("PRAGMA integrity_check")) == ([], [("ok",)])
 
 
@@ -125,13 +129,54 @@ def test_opening_an_older_file_upgrades_it(filled: Path, tmp_path: Path, monkeyp
 
     folder = scripts(tmp_path, NEXT)
     monkeypatch.setattr(upgrades, "migrations", lambda: folder)
-    monkeypatch.setattr(file_format, "FORMAT", 2)
+    monkeypatch.setattr(file_format, "FORMAT", 3)
     with pytest.raises(StoreError, match="open it for writing"):
         SyncStore.open(filled, read_only=True)
     before = read(filled)
     with SyncStore.open(filled) as store:
-        assert store.info().format == 2
+        assert store.info().format == 3
     assert read(filled) == before
+
+
+# What 0002 changed, undone: a file as version 1 of the format left it.
+TO_FORMAT_1 = (
+    *DROP_VIEWS,
+    "DROP INDEX event_by_reply",
+    "DROP INDEX event_by_relation",
+    "ALTER TABLE event DROP COLUMN in_reply_to",
+    "CREATE INDEX event_by_relation ON event (room, relates_to) WHERE relates_to IS NOT NULL",
+    "UPDATE alembic_version SET version_num = '0001'",
+    "PRAGMA user_version = 1",
+)
+
+
+def test_a_file_of_format_1_gets_its_replies(store: SyncStore, path: Path, tmp_path: Path, sql: Sql) -> None:
+    """Also where SQL must not look into the content; a thread's fallback is no reply."""
+    reply = {"m.in_reply_to": {"event_id": "$m1"}}
+    fallback = {"rel_type": "m.thread", "event_id": "$m1", "is_falling_back": True, **reply}
+    texts = {
+        "$reply": json.dumps({"m.relates_to": reply}),
+        "$escaped": json.dumps({"m.relates_to": reply}).replace("m.in", "\\u006d.in"),
+        "$odd": json.dumps({"m.relates_to": reply, "body": "\udc00"}),
+        "$fallback": json.dumps({"m.relates_to": fallback}),
+        "$text": json.dumps({"m.relates_to": "m.in_reply_to"}),
+        "$number": json.dumps({"m.relates_to": {"m.in_reply_to": {"event_id": 5}}}),
+    }
+    events = [event(id, "m.room.message", {"as": id}) for id in texts]
+    body = Body("s1").join(ROOM, *events).done()
+    for id, text in texts.items():
+        body = body.replace(json.dumps({"as": id}).encode(), text.encode())
+    store.apply(body)
+    said = sql("SELECT event_id, in_reply_to FROM events ORDER BY event_id")
+    assert {id for id, found in said if found} == {"$reply", "$escaped", "$odd"}
+    store.close()
+    with closing(sqlite3.connect(path)) as db:
+        for statement in TO_FORMAT_1:
+            db.execute(statement)
+        db.commit()
+    with SyncStore.open(path) as again:
+        assert (again.info().format, again.check()) == (2, [])
+    assert sql("SELECT event_id, in_reply_to FROM events ORDER BY event_id") == said
 
 
 def test_a_newer_file_is_refused(filled: Path) -> None:

@@ -20,7 +20,7 @@ from tests.store.conftest import Feed, Sql
 
 EVENT = (
     "room_id event_id type state_key sender origin_server_ts content unsigned extra redacts redacted_by rel_type"
-    " relates_to transaction_id source segment position batch"
+    " relates_to transaction_id source segment position batch in_reply_to edited_by"
 )
 STATE = "room_id room_membership type state_key event_id sender origin_server_ts content batch"
 COLUMNS = {
@@ -40,7 +40,9 @@ COLUMNS = {
     "members": "room_id user_id membership display_name avatar_url event_id batch",
     "events": EVENT,
     "timeline": EVENT,
-    "messages": "room_id event_id sender origin_server_ts sent_at msgtype body in_reply_to segment position batch",
+    "messages": "room_id event_id sender origin_server_ts sent_at msgtype body in_reply_to segment position batch"
+    " edited_by thread_id",
+    "reactions": "room_id event_id key sender reaction_id origin_server_ts",
     "gaps": "id room_id kind segment prev_batch since newest_before oldest_after status reason attempts opened_by",
     "account_data": "room_id type content batch",
     "receipts": "room_id user_id receipt_type thread_id event_id ts batch",
@@ -144,7 +146,7 @@ def test_timestamps_are_milliseconds_and_utc_text(feed: Feed, sql: Sql) -> None:
     assert sql("SELECT origin_server_ts, sent_at FROM messages") == [(1417731086795, "2014-12-04T22:11:26.795Z")]
     iso = "20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]T*Z"
     assert sql("SELECT count(*) FROM account WHERE created_at GLOB ?1 AND last_sync_at GLOB ?1", iso) == [(1,)]
-    assert sql("SELECT user_id, device_id, homeserver, next_batch, format FROM account") == [(ME, "DEV", None, "s1", 1)]
+    assert sql("SELECT user_id, device_id, homeserver, next_batch, format FROM account") == [(ME, "DEV", None, "s1", 2)]
 
 
 def test_messages_are_those_that_can_be_read(feed: Feed, sql: Sql) -> None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import sqlite3
 
 from syncstore.model.records import Event, Member, StrippedEvent
+from syncstore.store.views import LATEST_EDIT
 
 EVENT_COLUMNS = """
     r.room_id, e.event_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.content, e.unsigned, e.extra,
-    e.redacts, e.redacted_by, e.rel_type, e.relates_to, e.transaction_id, e.source, e.segment, e.position, e.batch
+    e.redacts, e.redacted_by, e.rel_type, e.relates_to, e.transaction_id, e.source, e.segment, e.position, e.batch,
+    e.in_reply_to, x.event_id, x.content
 """
+EDITED = " LEFT JOIN event x ON x.id = " + LATEST_EDIT
 STATE = (
     "SELECT"
     + EVENT_COLUMNS
     + """
     FROM room r JOIN room_state s ON s.room = r.id JOIN event e ON e.id = s.event
-    WHERE r.room_id = ?
 """
+    + EDITED
+    + " WHERE r.room_id = ?"
 )
 STATE_OF_TYPE = STATE + " AND s.type = ? ORDER BY s.state_key"
 STATE_OF_KEY = STATE + " AND s.type = ? AND s.state_key = ?"

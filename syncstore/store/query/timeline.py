@@ -6,12 +6,9 @@ import sqlite3
 
 from syncstore.errors import NotFoundError
 from syncstore.model.records import Event, Gap, Page
-from syncstore.store.query.state import EVENT_COLUMNS
+from syncstore.store.query.state import EDITED, EVENT_COLUMNS
 
-_FROM = """
-    FROM room r JOIN event e ON e.room = r.id
-    WHERE r.room_id = ?
-"""
+_FROM = " FROM room r JOIN event e ON e.room = r.id" + EDITED + " WHERE r.room_id = ?"
 OLDER = (
     "SELECT"
     + EVENT_COLUMNS
@@ -37,6 +34,7 @@ ANYWHERE = (
     + """
     FROM room r CROSS JOIN event e ON e.room = r.id AND e.event_id = ?
 """
+    + EDITED
 )
 GAPS = "SELECT * FROM gaps ORDER BY room_id, segment DESC"
 GAPS_OF = "SELECT * FROM gaps WHERE room_id = ? ORDER BY segment DESC"
