@@ -20,6 +20,7 @@ from syncstore.store.apply import Asked, apply_batch
 from syncstore.store.check import check
 from syncstore.store.connection import Connections
 from syncstore.store.file import open_file, path_of
+from syncstore.store.island import apply_context
 from syncstore.store.members import apply_members
 from syncstore.store.query import account as account_query
 from syncstore.wire import parse, parse_context, parse_members, parse_page
@@ -119,6 +120,14 @@ class SyncStore(Reads):
         self._settle(done.redacted)
         return done
 
+    def apply_context(self, room_id: str, body: bytes | bytearray) -> None:
+        """Commit an answer of /context: its events get their places, as an island if they touch nothing stored.
+
+        An event that only a sync can place is stored without. Raises NotFoundError (no such room), WireError, and
+        StoreError if the gap around it holds too many islands.
+        """
+        self._settle(apply_context(self._connections, room_id, parse_context(body, room_id)))
+
     def apply_members(self, room_id: str, body: bytes | bytearray, *, asked_at: int) -> None:
         """Commit an answer of /members: the room's list is then complete.
 
@@ -189,6 +198,10 @@ class SyncStore(Reads):
         if token is not None:
             gaps.renew_walk(self._connections, gap.id, asked, token)
         return token
+
+    def retry_gap(self, gap: Gap, asked: str | None, token: str) -> None:
+        """Let a gap whose token was refused go on from another one, unless it moved meanwhile."""
+        gaps.renew_walk(self._connections, gap.id, asked, token)
 
     def give_up_gap(self, gap: Gap, reason: str) -> None:
         """Mark a gap that cannot be filled, with the reason."""

@@ -135,13 +135,16 @@ class Room(RoomRecord):
         with self._cursors() as cursor:
             return state_query.stripped(cursor, self.room_id, "knock")
 
-    def timeline(self, limit: int = 50, *, before: str | None = None, after: str | None = None) -> Page:
-        """A page of events, newest first, with each gap in its place: the newest, or those beyond a cursor.
+    def timeline(
+        self, limit: int = 50, *, before: str | None = None, after: str | None = None, around: str | None = None
+    ) -> Page:
+        """A page of events, newest first, with each gap in its place: the newest, or those at an event.
 
-        limit: events at most; gaps do not count. before, after: `older` or `newer` of another page.
+        limit: events at most; gaps do not count. before, after, around: the id of an event, such as `older` or `newer`
+        of another page. NotFoundError if it has no place in the timeline: `Syncer.jump` fetches what stands around it.
         """
         with self._cursors() as cursor:
-            return timeline_query.page(cursor, self.room_id, limit, before, after)
+            return timeline_query.page(cursor, self.room_id, limit, before, after, around)
 
     def event(self, event_id: str) -> Event | None:
         """One event of this room, with or without a place in the timeline."""

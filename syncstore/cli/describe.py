@@ -19,7 +19,11 @@ def described(event: Event) -> str:
         return f"(redacted {event.type} by {event.redacted_by})"
     words = _WORDS.get(event.type)
     said = words(event, _content(event)) if words else None
-    return said if said is not None else _generic(event)
+    if said is None:
+        return _generic(event)
+    if event.rel_type == "m.replace":
+        return f"* edited {event.relates_to}: {said}"
+    return said + " (edited)" if event.edited_by else said
 
 
 def gap_line(gap: Gap) -> str:
@@ -30,8 +34,11 @@ def gap_line(gap: Gap) -> str:
 
 
 def _content(event: Event) -> Content:
+    """As last edited; of an edit, what it puts in the place of the old."""
     try:
-        found = event.content
+        found = event.content if event.edited is None else event.edited
+        if event.rel_type == "m.replace":
+            found = found.get("m.new_content", found)
     except ValueError:  # a number of thousands of digits
         return {}
     return found if isinstance(found, dict) else {}

@@ -39,6 +39,11 @@ class Progress:
         if self._shown and applied.batch is not None:
             _say(summary(applied))
 
+    def on_page(self, text: str) -> None:
+        """A page of a back-fill was committed."""
+        if self._shown:
+            self._spin(text)
+
     def stop(self) -> None:
         """Give the terminal back."""
         if self._live is not None:

@@ -17,20 +17,31 @@ from syncstore.model.records import Event, Gap, Page
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+Around = Annotated[
+    str | None,
+    typer.Option("--around", metavar="EVENT_ID", callback=text, help="This event, and what stands around it."),
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Events at most; gaps do not count.")]
 Before = Annotated[
     str | None,
-    typer.Option("--before", metavar="CURSOR", callback=text, help="Go on to older events from here."),
+    typer.Option("--before", metavar="EVENT_ID", callback=text, help="Only what is older than this event."),
 ]
 EventId = Annotated[str, typer.Argument(metavar="EVENT_ID", callback=text, help="Id of an event.")]
 
 
 def timeline(
-    context: typer.Context, room: RoomName, limit: Limit = 50, before: Before = None, as_json: AsJson = False
+    context: typer.Context,
+    room: RoomName,
+    limit: Limit = 50,
+    before: Before = None,
+    around: Around = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show a room's timeline, the newest event last, each gap in its place."""
+    if before is not None and around is not None:
+        raise typer.BadParameter("--before and --around cannot be combined")
     with places.reading(context) as store, store.read() as snapshot:
-        page = snapshot.room_named(room).timeline(limit, before=before)
+        page = snapshot.room_named(room).timeline(limit, before=before, around=around)
     if as_json:
         show.objects(_page_objects(page))
         return

@@ -221,7 +221,7 @@ class RoomRecord:
 class Page:
     """A page of a timeline: events and, in their true place, the gaps between them. Newest first.
 
-    older, newer: cursors for `timeline(before=…)` and `timeline(after=…)`; None where nothing is stored beyond.
+    older, newer: the ids for `timeline(before=…)` and `timeline(after=…)`; None where nothing is stored beyond.
     """
 
     items: list[Event | Gap]

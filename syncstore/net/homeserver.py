@@ -158,6 +158,14 @@ class Homeserver:
         """GET /rooms/{roomId}/context/{eventId}."""
         return self._get(self._room(room_id, "context", event_id), {"limit": str(limit)})
 
+    def event_at(self, room_id: str, ts: int, *, dir: str = "f") -> str:
+        """GET /rooms/{roomId}/timestamp_to_event: the event_id nearest to a moment (ms). dir: "f" after, "b" before it.
+
+        ServerError 404 if there is none on that side. Source: Client-Server API 1.6, MSC3030.
+        """
+        path = join_path(f"{_CLIENT}/v1", "rooms", room_id, "timestamp_to_event")
+        return pick(self._get(path, {"ts": str(ts), "dir": dir}), "event_id", str)
+
     def state(self, room_id: str) -> Answer:
         """GET /rooms/{roomId}/state: a JSON list of events."""
         return self._get(self._room(room_id, "state"), opening=b"[")

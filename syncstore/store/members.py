@@ -11,11 +11,10 @@ from syncstore.store import room
 from syncstore.store.account import write_quarantine
 from syncstore.store.connection import Connections
 from syncstore.store.event import known_events, write_events
-from syncstore.store.gap import FINISH_PAGE
 from syncstore.store.naming import derive_rooms
 from syncstore.store.redaction import apply_redactions
 from syncstore.store.state import restate_members
-from syncstore.store.write import Write
+from syncstore.store.write import Write, finish_page
 
 
 def apply_members(connections: Connections, room_id: str, page: Page, asked_at: int) -> int:
@@ -40,9 +39,7 @@ def apply_members(connections: Connections, room_id: str, page: Page, asked_at: 
         room.save(write, row, before)
         apply_redactions(write)
         derive_rooms(write)
-        write.write_touched()
-        counts = (write.event_count, write.known_count, write.quarantined_count)
-        cursor.execute(FINISH_PAGE, (*counts, write.batch))
+        finish_page(write)
         return write.stripped_count
 
 

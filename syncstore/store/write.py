@@ -16,6 +16,7 @@ LAST_EVENT = "SELECT coalesce(max(id), 0) FROM event"
 ANY_COUNT = "SELECT 1 FROM room WHERE summary_joined IS NOT NULL LIMIT 1"
 OWN_USER = "SELECT user_id FROM own_account"
 TOUCHED = insert(touched)
+FINISH_PAGE = "UPDATE batch SET event_count = ?, known_count = ?, quarantined_count = ? WHERE id = ?"
 
 
 class Redaction(NamedTuple):
@@ -81,3 +82,10 @@ class Write:
     def touched_rooms(self) -> set[int]:
         """Rooms that this commit changed."""
         return {room for room, _ in self._touched if room != ACCOUNT}
+
+
+def finish_page(write: Write) -> None:
+    """End a commit that is no sync: its notes, and its counts in its batch row."""
+    write.write_touched()
+    counts = (write.event_count, write.known_count, write.quarantined_count)
+    write.cursor.execute(FINISH_PAGE, (*counts, write.batch))

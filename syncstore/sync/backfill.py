@@ -52,17 +52,33 @@ def _filled(store: SyncStore, gap: Gap, added: int) -> Filled:
 def _page(
     server: Homeserver, store: SyncStore, gap: Gap, walk: str | None, to: str | None, limit: int
 ) -> tuple[str, Answer]:
-    """The next page and the token it was asked with; a token that is null or refused is renewed first."""
-    if walk is not None:
-        try:
-            return walk, server.messages(gap.room_id, from_=walk, to=to, dir="b", limit=limit)
-        except ServerError as error:
-            if error.status != 400:
-                raise _told(error) from None
+    """The next page and the token it was asked with.
+
+    A refused next_batch gives way to the gap's prev_batch: some servers page from that only. If that is refused too, or
+    if there is none, the token is renewed by /context. A server that was rebuilt refuses the older end as well: then
+    the walk goes on without it, and closes by overlap.
+    """
+    for token in dict.fromkeys((walk, gap.prev_batch)):
+        if token is not None and (answer := _unless_refused(server, gap, token, to, limit)) is not None:
+            if token != walk:
+                store.retry_gap(gap, walk, token)
+            return token, answer
     token = _renewed(server, store, gap, walk)
+    answer = None if to is None else _unless_refused(server, gap, token, to, limit)
+    if answer is not None:
+        return token, answer
     try:
-        return token, server.messages(gap.room_id, from_=token, to=to, dir="b", limit=limit)
+        return token, server.messages(gap.room_id, from_=token, to=None, dir="b", limit=limit)
     except ServerError as error:
+        raise _told(error) from None
+
+
+def _unless_refused(server: Homeserver, gap: Gap, token: str, to: str | None, limit: int) -> Answer | None:
+    try:
+        return server.messages(gap.room_id, from_=token, to=to, dir="b", limit=limit)
+    except ServerError as error:
+        if error.status == 400:
+            return None
         raise _told(error) from None
 
 

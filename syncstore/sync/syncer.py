@@ -23,9 +23,10 @@ from syncstore.errors import (
 )
 from syncstore.ingest import SyncStore
 from syncstore.model.filters import checked_filter, default_filter
-from syncstore.model.records import Applied, Filled, Gap
+from syncstore.model.records import Applied, Event, Filled, Gap
 from syncstore.net import Answer, Homeserver
 from syncstore.sync.backfill import fill, fill_all
+from syncstore.sync.jump import jump, jump_to_date
 from syncstore.sync.pace import Pace
 from syncstore.sync.recording import Recorded, Recorder
 
@@ -113,6 +114,23 @@ class Syncer:
         reach; an answer that proves the gap unreachable is noted on it instead.
         """
         return fill(self.server, self.store, gap, limit)
+
+    def jump(self, room_id: str, event_id: str, limit: int = 50) -> Event:
+        """Make sure that an event and what stands around it are stored: at most `limit` events are fetched.
+
+        What touches nothing stored becomes an island, with a gap on each side (promise 21). Ask again with the newest
+        event of an island to go on towards newer events. The event has no place if only a sync can tell where it
+        belongs. Raises NotFoundError (no such room) and RemoteError kinds: ServerError 404 for an event that the server
+        does not have.
+        """
+        return jump(self.server, self.store, room_id, event_id, limit)
+
+    def jump_to_date(self, room_id: str, ts: int, limit: int = 50) -> Event:
+        """The same for the first event at or after a moment (milliseconds since 1970), or else the last before it.
+
+        Source: Client-Server API, GET /rooms/{roomId}/timestamp_to_event.
+        """
+        return jump_to_date(self.server, self.store, room_id, ts, limit)
 
     def backfill_all(self, budget: int, limit: int = 100) -> int:
         """Fill open gaps, the newest of each room first, with at most `budget` pages; returns events added."""

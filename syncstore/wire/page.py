@@ -31,13 +31,21 @@ def parse_members(body: bytes | bytearray, room_id: str) -> Page:
 
 
 def parse_context(body: bytes | bytearray, room_id: str) -> Page:
-    """An answer of GET /rooms/{roomId}/context/{eventId}: the event alone, and the tokens before and after it."""
+    """An answer of GET /rooms/{roomId}/context/{eventId}: a run of events, newest first, and the tokens around it."""
     keys, source = split_body(body)
     page = Page([], _token(keys, source, "start"), _token(keys, source, "end"))
     if "event" not in keys:
         raise WireError(f"/context of {room_id} holds no event")
-    page.events = room_events(page.bad, source, [keys["event"]], "context", room_id)
+    before, after = (_listed(keys.get(name), name, room_id) for name in ("events_before", "events_after"))
+    page.events = room_events(page.bad, source, [*reversed(after), keys["event"], *before], "context", room_id)
     return page
+
+
+def _listed(raw: msgspec.Raw | None, name: str, room_id: str) -> list[msgspec.Raw]:
+    try:
+        return [] if raw is None else split_list(raw)
+    except BadPart:
+        raise WireError(f"/context of {room_id}: {name} is not a list") from None
 
 
 def _fill(page: Page, source: Source, chunk: msgspec.Raw | None, section: str, room_id: str) -> Page:

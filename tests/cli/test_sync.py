@@ -107,6 +107,23 @@ def test_backfill_closes_a_gap_and_says_so(store: Path, run: Run, server: FakeSe
     assert run("backfill", bodies.ROOM).out == ""
 
 
+def test_backfill_goes_to_an_event_or_a_day(store: Path, run: Run, server: FakeServer) -> None:
+    run("sync", "--homeserver", server.url)  # remembers where the account lives
+    far = bodies.message("far", "long ago")
+    server.pages = [json.dumps({"event": far, "start": "p5"}).encode()]
+    event_id = far["event_id"]
+    assert run("backfill", bodies.ROOM, "--event", event_id).out == f"timeline {bodies.ROOM} --around {event_id}\n"
+    assert "long ago" in run("timeline", bodies.ROOM, "--around", event_id).out
+    server.pages = [
+        json.dumps({"event_id": event_id, "origin_server_ts": 1}).encode(),
+        json.dumps({"event": far, "start": "p5"}).encode(),
+    ]
+    assert event_id in run("backfill", bodies.ROOM, "--date", "2026-01-31").out
+    both = [bodies.ROOM, "--event", "x", "--date", "2026-01-31"]
+    for wrong in (["--event", "x"], [bodies.ROOM, "--date", "soon"], both):
+        assert run("backfill", *wrong).code == 2
+
+
 @contextmanager
 def _following(path: Path, server: FakeServer) -> Iterator[subprocess.Popen[str]]:
     command = [

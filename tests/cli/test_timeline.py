@@ -30,7 +30,10 @@ def test_the_cursor_leads_to_older_events(store: Path, run: Run) -> None:
     assert first[0].startswith("-- older: --before ")
     older = run("timeline", bodies.ROOM, "--limit", 50, "--before", first[0].split()[3]).out
     assert "4711" not in older and "later" not in older and "topic: sea" in older
-    assert "cursor" in refused(run("timeline", bodies.ROOM, "--before", "x"))
+    assert "x has no place" in refused(run("timeline", bodies.ROOM, "--before", "x"))
+    around = run("timeline", bodies.ROOM, "--limit", 1, "--around", first[0].split()[3]).out
+    assert sum(not line.startswith("--") for line in around.splitlines()) == 1
+    assert run("timeline", bodies.ROOM, "--before", "x", "--around", "y").code == 2
     assert run("timeline", bodies.ROOM, "--limit", 0).code == 2
 
 

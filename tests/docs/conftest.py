@@ -56,9 +56,11 @@ def _entry(number: int = 1) -> dict[str, object]:
     name = {**event("name", "m.room.name", {"name": f"Name {number}"}), "state_key": ""}
     member = {**event("member", "m.room.member", {"membership": "join"}), "state_key": "@ann:example.org"}
     said = event("said", "m.room.message", {"msgtype": "m.text", "body": "Hello"})
+    relation = {"rel_type": "m.annotation", "event_id": "$said1", "key": "+1"}
+    reaction = event("reaction", "m.reaction", {"m.relates_to": relation})
     bad = {"event_id": "$bad", "type": 5}
     return {
-        "timeline": {"events": [topic, name, member, said, bad], "limited": True, "prev_batch": f"p{number}"},
+        "timeline": {"events": [topic, name, member, said, reaction, bad], "limited": True, "prev_batch": f"p{number}"},
         "unread_notifications": {"notification_count": 1, "highlight_count": 0},
         "unread_thread_notifications": {"$said1": {"notification_count": 1, "highlight_count": 0}},
         "ephemeral": {

@@ -61,6 +61,13 @@ def test_servers_of_2015_get_their_own_paths_and_the_token_in_the_query(
     assert all("Authorization" not in seen.headers for seen in fake.seen)
 
 
+def test_the_event_of_a_moment(fake: Fake, server: Homeserver) -> None:
+    fake.say(answer({"event_id": "$e", "origin_server_ts": 5}))
+    assert server.event_at(ROOM, 7, dir="b") == "$e"
+    assert fake.seen[0].path == f"/_matrix/client/v1/rooms/{ROOM_IN_PATH}/timestamp_to_event"
+    assert fake.seen[0].query == {"ts": "7", "dir": "b"}
+
+
 def test_the_time_allowed_is_longer_than_the_poll(
     fake: Fake, server: Homeserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from syncstore.errors import NotFoundError, SyncStoreError
+from syncstore.errors import NotFoundError
 from syncstore.model.records import Gap
 from syncstore.reads import Room
 from tests.store.bodies import ROOM, create, message, page, topic
@@ -124,11 +124,34 @@ def test_pages_forward_show_the_same(room: Room, limit: int) -> None:
 
 
 def test_a_page_asked_for_badly_is_refused(room: Room) -> None:
-    for limit, before in ((0, None), (-1, None), (5, "nonsense")):
-        with pytest.raises((SyncStoreError, ValueError)):
-            room.timeline(limit, before=before)
-    with pytest.raises(NotFoundError):
-        room.timeline(after="1:x")
+    for limit in (0, -1):
+        with pytest.raises(ValueError, match="limit"):
+            room.timeline(limit)
+    for side in ("before", "after", "around"):
+        with pytest.raises(NotFoundError, match=r"\$nowhere has no place"):
+            room.timeline(50, **{side: "$nowhere"})
+    with pytest.raises(ValueError, match="not more than one"):
+        room.timeline(before="$a", around="$b")
+
+
+@pytest.mark.parametrize(
+    ("limit", "event_id", "shown"),
+    [
+        (1, "$b", ["$b"]),
+        (2, "$b", ["$c", "#3", "#2", "$b"]),
+        (3, "$b", ["$c", "#3", "#2", "$b", "$a", "#1"]),
+        (3, "$c", ["$d", "$c", "#3", "#2", "$b"]),
+        (1, "$c", ["$c", "#3", "#2"]),
+        (4, "$d", ["$d", "$c", "#3", "#2", "$b", "$a", "#1"]),
+        (50, "$a", ["$d", "$c", "#3", "#2", "$b", "$a", "#1"]),
+    ],
+)
+def test_a_page_around_an_event(room: Room, limit: int, event_id: str, shown: list[str]) -> None:
+    found = room.timeline(limit, around=event_id)
+    assert [f"#{item.segment // SPACING}" if isinstance(item, Gap) else item.event_id for item in found.items] == shown
+    ids = [item for item in shown if item[0] == "$"]
+    assert found.older == (None if ids[-1] == "$a" else ids[-1])
+    assert found.newer == (None if ids[0] == "$d" else ids[0])
 
 
 def test_a_room_without_events_has_its_gap(feed: Feed) -> None:

@@ -51,6 +51,9 @@ class Scripted:
     def context(self, room_id: str, event_id: str, **asked: Any) -> Answer:
         return self._give("context", {"room_id": room_id, "event_id": event_id} | asked)
 
+    def event_at(self, room_id: str, ts: int, *, dir: str = "f") -> str:
+        return bytes(self._give("event_at", {"room_id": room_id, "ts": ts, "dir": dir}).body).decode()
+
     def joined_rooms(self) -> list[str]:
         self.calls.append(("joined_rooms", {}))
         return self.rooms

@@ -83,6 +83,29 @@ def test_p12_a_refused_token_is_renewed_by_context(server: Scripted, store: Sync
     assert store.gaps()[0].prev_batch == "q1"
 
 
+def test_p12_a_refused_next_batch_gives_way_to_prev_batch(server: Scripted, store: SyncStore) -> None:
+    """Before the first segment the walk begins at the response's own end; some servers page from a prev_batch only."""
+    store.apply(Body("s1").join(ROOM, message("$z"), limited=True, prev_batch="p1").done(), since=None)
+    server.will("messages", REFUSED, page(message("$y"), end="q1"))
+    assert Syncer(server.face(), store).backfill(store.gaps()[0]).events_added == 1
+    assert [asked["from_"] for asked in server.asked("messages")] == ["s1", "p1"]
+    assert store.gaps()[0].prev_batch == "q1"
+
+
+def test_p14_a_server_that_was_rebuilt_refuses_both_ends(server: Scripted, store: SyncStore, gap: Gap) -> None:
+    """The walk goes on without the older end, and closes by overlap."""
+    server.will("messages", REFUSED, REFUSED, page(message("$y"), message("$a"), end="q1"))
+    server.will("context", context("c1"))
+    syncer = Syncer(server.face(), store)
+    syncer.backfill(gap)
+    assert [(asked["from_"], asked["to"]) for asked in server.asked("messages")] == [
+        ("p2", "s1"),
+        ("c1", "s1"),
+        ("c1", None),
+    ]
+    assert placed(store) == ["$a", "$y", "$z"]
+
+
 def test_p12_a_null_token_is_renewed_by_context(server: Scripted, store: SyncStore, nowhere: Gap) -> None:
     assert nowhere.prev_batch is None
     server.will("context", context("c1"))

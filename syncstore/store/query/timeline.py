@@ -27,6 +27,7 @@ NEWER = (
     ORDER BY e.segment, e.position LIMIT ?
 """
 )
+PLACE = "SELECT segment, position FROM timeline WHERE room_id = ? AND event_id = ?"
 ONE = "SELECT" + EVENT_COLUMNS + _FROM + " AND e.event_id = ?"
 ANYWHERE = (
     "SELECT"
@@ -45,25 +46,57 @@ _LAST = (2**63 - 1, 2**63 - 1)
 _Place = tuple[int, int]
 
 
-def page(cursor: sqlite3.Cursor, room_id: str, limit: int, before: str | None, after: str | None) -> Page:
-    """One page, newest first: the events older than `before`, or newer than `after`, or the newest ones.
+def page(
+    cursor: sqlite3.Cursor, room_id: str, limit: int, before: str | None, after: str | None, around: str | None
+) -> Page:
+    """One page, newest first: events older than `before`, newer than `after`, on both sides of `around`, or the newest.
 
-    A gap stands on the page of the event after it; it does not count against the limit. ValueError for a limit below 1.
+    All three are ids of events with a place. A gap stands on the page of the event after it; it does not count against
+    the limit. ValueError for a limit below 1 or more than one of the three, NotFoundError for an event without a place.
     """
     if limit < 1:
         raise ValueError(f"limit is {limit}: a page has at least one event")
-    if after is not None:
-        found, more = _events(cursor, NEWER, room_id, _place(after), limit)
-        found.reverse()
-        low = _place(after)
-        high = _of(found[0]) if found and more else _LAST
+    if sum(one is not None for one in (before, after, around)) > 1:
+        raise ValueError("a page is asked for before, after or around one event, not more than one of them")
+    if around is not None:
+        found, low, high = _around(cursor, room_id, limit, _place(cursor, room_id, around))
+    elif after is not None:
+        found, low, high = _after(cursor, room_id, limit, _place(cursor, room_id, after))
     else:
-        found, more = _events(cursor, OLDER, room_id, _LAST if before is None else _place(before), limit)
-        low = _next_older(cursor, room_id, found) if more else _FIRST
-        # A gap right below `before` stood on the page of that event.
-        high = _LAST if before is None else _of(found[0]) if found else _FIRST
+        place = None if before is None else _place(cursor, room_id, before)
+        found, low, high = _before(cursor, room_id, limit, place)
     gaps = [gap for gap in gaps_of(cursor, room_id) if low[0] < gap.segment <= high[0]]
-    return Page(_merged(found, gaps), *_cursors(cursor, room_id, found))
+    return Page(_merged(found, gaps), *_ends(cursor, room_id, found))
+
+
+# Each: events, newest first; then the places between which the gaps of this page lie.
+_Cut = tuple[list[Event], _Place, _Place]
+
+
+def _before(cursor: sqlite3.Cursor, room_id: str, limit: int, place: _Place | None) -> _Cut:
+    found, more = _events(cursor, OLDER, room_id, place or _LAST, limit)
+    low = _next_older(cursor, room_id, found) if more else _FIRST
+    # A gap right below `before` stood on the page of that event.
+    high = _LAST if place is None else _of(found[0]) if found else _FIRST
+    return found, low, high
+
+
+def _after(cursor: sqlite3.Cursor, room_id: str, limit: int, place: _Place) -> _Cut:
+    found, more = _events(cursor, NEWER, room_id, place, limit)
+    found.reverse()
+    return found, place, _of(found[0]) if found and more else _LAST
+
+
+def _around(cursor: sqlite3.Cursor, room_id: str, limit: int, place: _Place) -> _Cut:
+    """The event itself, half of the others after it, the rest before it."""
+    after: list[Event] = []
+    high = _LAST
+    if limit > 1:
+        after, _, high = _after(cursor, room_id, limit // 2, place)
+    elif cursor.execute(NEWER, (room_id, *place, 1)).fetchone():
+        high = place
+    before, low, _ = _before(cursor, room_id, limit - len(after), (place[0], place[1] + 1))
+    return after + before, low, high
 
 
 def _events(
@@ -86,13 +119,14 @@ def _merged(events: list[Event], gaps: list[Gap]) -> list[Event | Gap]:
     return [item for _, item in sorted(items, key=lambda one: one[0], reverse=True)]
 
 
-def _cursors(cursor: sqlite3.Cursor, room_id: str, found: list[Event]) -> tuple[str | None, str | None]:
+def _ends(cursor: sqlite3.Cursor, room_id: str, found: list[Event]) -> tuple[str | None, str | None]:
+    """The page's oldest event if any is older, its newest one if any is newer."""
     if not found:
         return None, None
-    oldest, newest = _of(found[-1]), _of(found[0])
-    older = cursor.execute(OLDER, (room_id, *oldest, 1)).fetchone()
-    newer = cursor.execute(NEWER, (room_id, *newest, 1)).fetchone()
-    return _cursor(oldest) if older else None, _cursor(newest) if newer else None
+    oldest, newest = found[-1], found[0]
+    older = cursor.execute(OLDER, (room_id, *_of(oldest), 1)).fetchone()
+    newer = cursor.execute(NEWER, (room_id, *_of(newest), 1)).fetchone()
+    return oldest.event_id if older else None, newest.event_id if newer else None
 
 
 def _of(event: Event) -> _Place:
@@ -100,16 +134,12 @@ def _of(event: Event) -> _Place:
     return event.segment, event.position
 
 
-def _cursor(place: _Place) -> str:
-    return f"{place[0]}:{place[1]}"
-
-
-def _place(cursor: str) -> _Place:
-    segment, _, position = cursor.partition(":")
-    try:
-        return int(segment), int(position)
-    except ValueError:
-        raise NotFoundError(f"{cursor!r} is no cursor of a timeline") from None
+def _place(cursor: sqlite3.Cursor, room_id: str, event_id: str) -> _Place:
+    """Where an event stands now: islands move, so a reader keeps the id and not the place."""
+    row = cursor.execute(PLACE, (room_id, event_id)).fetchone()
+    if row is None or row[0] is None:
+        raise NotFoundError(f"{event_id} has no place in the stored timeline of {room_id}")
+    return row[0], row[1]
 
 
 def event(cursor: sqlite3.Cursor, room_id: str, event_id: str) -> Event | None:
