@@ -13,10 +13,26 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from syncstore.errors import NotFoundError
-from syncstore.model.records import Event, Gap, Member, Page, Reaction, Receipt, RoomRecord, StrippedEvent, Thread
+from syncstore.model.records import (
+    Event,
+    Gap,
+    Member,
+    Page,
+    Reaction,
+    Receipt,
+    RoomRecord,
+    SpaceChild,
+    SpaceNode,
+    SpaceParent,
+    StateAt,
+    StrippedEvent,
+    Thread,
+)
 from syncstore.store.query import account as account_query
+from syncstore.store.query import past as past_query
 from syncstore.store.query import relations as relations_query
 from syncstore.store.query import rooms as rooms_query
+from syncstore.store.query import spaces as spaces_query
 from syncstore.store.query import state as state_query
 from syncstore.store.query import timeline as timeline_query
 
@@ -73,6 +89,11 @@ class Reads:
         with self._cursors() as cursor:
             return timeline_query.gap(cursor, gap_id)
 
+    def spaces(self) -> list[SpaceNode]:
+        """The spaces that we are in as a tree, with what they name as children; a loop ends where it closes."""
+        with self._cursors() as cursor:
+            return spaces_query.tree(cursor)
+
     def account_data(self, type: str) -> dict[str, Any] | None:
         """Global account data of one type, None if there is none."""
         with self._cursors() as cursor:
@@ -125,6 +146,36 @@ class Room(RoomRecord):
         with self._cursors() as cursor:
             return state_query.members(cursor, self.room_id, membership)
 
+    def member(self, user_id: str) -> Member | None:
+        """One member, None if the store knows nothing of this user here."""
+        with self._cursors() as cursor:
+            return state_query.member(cursor, self.room_id, user_id)
+
+    def children(self) -> list[SpaceChild]:
+        """What this space names as its children, in the order for people."""
+        with self._cursors() as cursor:
+            return spaces_query.children(cursor, self.room_id)
+
+    def parents(self) -> list[SpaceParent]:
+        """The spaces that this room says it belongs to, the canonical one first. A space may know nothing of it."""
+        with self._cursors() as cursor:
+            return spaces_query.parents(cursor, self.room_id)
+
+    def upgrades(self) -> list[str]:
+        """This room's id with those that it replaced and those that replaced it, the oldest first."""
+        with self._cursors() as cursor:
+            return spaces_query.upgrades(cursor, self.room_id)
+
+    def direct_users(self) -> list[str]:
+        """Whom this direct chat is with, as our m.direct says; [] for any other room."""
+        with self._cursors() as cursor:
+            return account_query.direct_users(cursor, self.room_id)
+
+    def fully_read(self) -> str | None:
+        """The event that our fully-read marker stands on, None if it was never set."""
+        event_id = (self.account_data("m.fully_read") or {}).get("event_id")
+        return event_id if isinstance(event_id, str) else None
+
     def invite_state(self) -> list[StrippedEvent]:
         """The stripped state of an invite; never mixed with `state`."""
         with self._cursors() as cursor:
@@ -144,12 +195,27 @@ class Room(RoomRecord):
         of another page. NotFoundError if it has no place in the timeline: `Syncer.jump` fetches what stands around it.
         """
         with self._cursors() as cursor:
-            return timeline_query.page(cursor, self.room_id, limit, before, after, around)
+            page = timeline_query.page(cursor, self.room_id, limit, before, after, around)
+            events = [item for item in page.items if isinstance(item, Event)]
+            return replace(page, profiles=past_query.profiles(cursor, self.room_id, events))
 
     def event(self, event_id: str) -> Event | None:
         """One event of this room, with or without a place in the timeline."""
         with self._cursors() as cursor:
             return timeline_query.event(cursor, self.room_id, event_id)
+
+    def state_at(self, event_id: str, type: str, state_key: str = "") -> StateAt:
+        """What a state key held when an event was sent, that event included; or why that is unknown.
+
+        Out of the history as this account saw it. NotFoundError if the event has no place in the timeline.
+        """
+        with self._cursors() as cursor:
+            return past_query.state_at(cursor, self.room_id, event_id, type, state_key)
+
+    def state_map_at(self, event_id: str, type: str | None = None) -> dict[tuple[str, str], StateAt]:
+        """The same for every key, or every one of a type, that is known to have ever been set."""
+        with self._cursors() as cursor:
+            return past_query.state_map_at(cursor, self.room_id, event_id, type)
 
     def relations(self, event_id: str, rel_type: str | None = None) -> list[Event]:
         """Stored events that relate to one event: all, or those of one rel_type (m.replace, m.thread, m.reference …).
@@ -188,6 +254,14 @@ class Room(RoomRecord):
         """All receipts, the oldest first."""
         with self._cursors() as cursor:
             return account_query.receipts(cursor, self.room_id)
+
+    def read_up_to(self, user_id: str, thread_id: str = "main") -> Receipt | None:
+        """How far a user has read in a thread: the receipt that reaches farthest, public or private.
+
+        thread_id: the root's event id, or "main" for what is in no thread. A receipt without a thread counts in all.
+        """
+        with self._cursors() as cursor:
+            return account_query.read_up_to(cursor, self.room_id, user_id, thread_id)
 
     def typing(self) -> list[str]:
         """Who types, as of the last sync."""

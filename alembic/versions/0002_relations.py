@@ -1,4 +1,4 @@
-"""Replies get a column, relations an index by kind.
+"""Replies get a column, relations an index by kind, placed state events one by key.
 
 Revision ID: 0002
 """
@@ -15,6 +15,7 @@ STATEMENTS = (
     "DROP INDEX event_by_relation",
     "CREATE INDEX event_by_relation ON event (room, relates_to, rel_type) WHERE relates_to IS NOT NULL",
     "CREATE INDEX event_by_reply ON event (room, in_reply_to) WHERE in_reply_to IS NOT NULL",
+    "CREATE INDEX event_by_key ON event (room, type, state_key) WHERE state_key IS NOT NULL AND segment IS NOT NULL",
 )
 # A key may be written with escapes: whatever has any is looked into.
 CANDIDATES = "SELECT id, content FROM event WHERE content LIKE '%m.in_reply_to%' OR content LIKE '%\\u%'"

@@ -10,10 +10,14 @@ from syncstore.cli import places, show
 from syncstore.cli.options import AsJson, RoomName, text
 
 if TYPE_CHECKING:
-    from syncstore.model.records import Event
+    from syncstore.model.records import Event, StateAt
     from syncstore.reads import Room
 
 StateType = Annotated[str | None, typer.Argument(metavar="[TYPE]", callback=text, help="Event type: m.room.topic.")]
+At = Annotated[
+    str | None,
+    typer.Option("--at", metavar="EVENT_ID", callback=text, help="As it was when this event was sent."),
+]
 StateKey = Annotated[str | None, typer.Argument(metavar="[KEY]", callback=text, help="State key.")]
 
 
@@ -62,11 +66,15 @@ def state(
     room: RoomName,
     type: StateType = None,
     key: StateKey = None,
+    at: At = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a room's state: current while joined, else archived."""
+    """Show a room's state: current while joined, else archived; or as it was when an event was sent."""
     with places.reading(context) as store, store.read() as snapshot:
         one = snapshot.room_named(room)
+        if at is not None:
+            _state_at(one, at, type, key, as_json=as_json)
+            return
         found = _wanted(one, type, key)
         if as_json:
             show.objects(map(show.columns, found))
@@ -75,6 +83,35 @@ def state(
             show.note(f"archived state; our membership is {one.membership}")
         titles = ("type", "state_key", "sender", "content")
         show.table(titles, ((event.type, event.state_key, event.sender, event.content_json) for event in found))
+
+
+def _state_at(room: Room, at: str, type: str | None, key: str | None, *, as_json: bool) -> None:
+    """Every key with what it held, or with why nobody can tell."""
+    if type is not None and key is not None:
+        found = {(type, key): room.state_at(at, type, key)}
+    else:
+        found = room.state_map_at(at, type)
+    told = [(key, answer) for key, answer in found.items() if answer.event is not None or not answer.known]
+    if as_json:
+        show.objects(
+            {
+                "type": type,
+                "state_key": key,
+                "known": answer.known,
+                "reason": answer.reason,
+                "event": None if answer.event is None else show.columns(answer.event),
+            }
+            for (type, key), answer in told
+        )
+        return
+    titles = ("type", "state_key", "sender", "content")
+    show.table(titles, ((*key, *_told(answer)) for key, answer in told))
+
+
+def _told(answer: StateAt) -> show.Row:
+    if answer.event is None:
+        return "", f"unknown: {answer.reason}"
+    return answer.event.sender, answer.event.content_json
 
 
 def _wanted(room: Room, type_: str | None, key: str | None) -> list[Event]:

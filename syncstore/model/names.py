@@ -1,9 +1,9 @@
-"""A room's name for people: "Calculating the display name for a room" of the client-server spec."""
+"""Names for people, of rooms and of members: "Calculating the display name for a room" and "for a user" of the spec."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 EMPTY_ROOM = "Empty room"
 
@@ -34,14 +34,30 @@ def room_display_name(
     return _listed(names)
 
 
-def _disambiguated(heroes: Sequence[tuple[str, str | None]]) -> list[str]:
-    """Show the id after a display name that two heroes share, or that is the id of another one.
+def names_in_use(people: Iterable[tuple[str, str | None]]) -> Counter[str]:
+    """How often each name is shown among (user_id, displayname or None) of those who are joined or invited."""
+    return Counter(_shown(displayname) or user_id for user_id, displayname in people)
 
-    Spec: "Calculating the display name for a user". A blank display name would show nothing and counts as none.
+
+def member_name(user_id: str, displayname: str | None, in_use: Mapping[str, int], *, counted: bool = True) -> str:
+    """Return what to call a member: the display name, with the id after it where it would mean somebody else too.
+
+    counted: whether the member is one of those in `in_use`. A blank display name would show nothing and counts as none.
+    Source: Client-Server API, "Calculating the display name for a user".
     """
-    people = [(user_id, shown if shown and shown.strip() else None) for user_id, shown in heroes]
-    seen = Counter(shown or user_id for user_id, shown in people)
-    return [f"{shown} ({user_id})" if shown and seen[shown] > 1 else shown or user_id for user_id, shown in people]
+    shown = _shown(displayname)
+    if shown is None:
+        return user_id
+    return f"{shown} ({user_id})" if in_use.get(shown, 0) > int(counted) else shown
+
+
+def _disambiguated(heroes: Sequence[tuple[str, str | None]]) -> list[str]:
+    in_use = names_in_use(heroes)
+    return [member_name(user_id, displayname, in_use) for user_id, displayname in heroes]
+
+
+def _shown(displayname: str | None) -> str | None:
+    return displayname if displayname and displayname.strip() else None
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ as the text that came and decoded when asked for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from syncstore.model.json_text import decode
@@ -165,7 +165,11 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of a room; `display_name` as sent, not told apart from others of the same name."""
+    """A member of a room: `display_name` as sent, `name` what to show.
+
+    `name` has the id after it where another member who is here or invited has the same name, and is the id where there
+    is no display name. Under lazy loading others of the same name may not be known yet.
+    """
 
     room_id: str
     user_id: str
@@ -174,6 +178,7 @@ class Member:
     avatar_url: str | None
     event_id: str
     batch: int
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +220,79 @@ class RoomRecord:
     gap_count: int
     batch: int
     suspect: str | None
+    tags_json: str | None
+    marked_unread: bool
+    predecessor: str | None
+    successor: str | None
+
+    @property
+    def tags(self) -> dict[str, float | None]:
+        """Our tags of this room (m.favourite, m.lowpriority, u.…) with their order, None where that is no number."""
+        found = decode(self.tags_json) if self.tags_json else {}
+        return {name: _order(tag) for name, tag in found.items()} if isinstance(found, dict) else {}
+
+
+def _order(tag: object) -> float | None:
+    order = tag.get("order") if isinstance(tag, dict) else None
+    # Some clients write the number as a text.
+    try:
+        return float(order) if isinstance(order, int | float | str) and not isinstance(order, bool) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceChild:
+    """A room that a space names. `via`: servers to join it through. `order`: None if it is no legal one."""
+
+    room_id: str
+    via: list[str]
+    order: str | None
+    suggested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceParent:
+    """A space that a room says it belongs to; `canonical` is its main one."""
+
+    room_id: str
+    via: list[str]
+    canonical: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceNode:
+    """A place in the tree of spaces: a room, known to the store or not, and what it names as its children, in order."""
+
+    room_id: str
+    via: list[str]
+    suggested: bool
+    room: RoomRecord | None
+    children: list[SpaceNode]
+
+
+@dataclass(frozen=True, slots=True)
+class StateAt:
+    """What a state key held when an event was sent.
+
+    known false: `reason` says why nobody can tell, and `gap` is the hole that would have to be filled. known true:
+    `event` is what the key held, None if it was not set.
+    """
+
+    known: bool
+    event: Event | None
+    reason: str | None = None
+    gap: Gap | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The name and the avatar of a sender when an event was sent; known false: as they are now, as far as is stored."""
+
+    user_id: str
+    display_name: str | None
+    avatar_url: str | None
+    known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +305,11 @@ class Page:
     items: list[Event | Gap]
     older: str | None
     newer: str | None
+    profiles: dict[str, Profile] = field(default_factory=dict, repr=False)
+
+    def profile(self, event: Event) -> Profile:
+        """The sender's name and avatar as they were when an event of this page was sent."""
+        return self.profiles[event.event_id]
 
 
 @dataclass(frozen=True, slots=True)

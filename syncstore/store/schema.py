@@ -166,6 +166,14 @@ Index(
 Index("event_by_reply", event.c.room, event.c.in_reply_to, sqlite_where=event.c.in_reply_to.is_not(None))
 Index("event_by_redacts", event.c.room, event.c.redacts, sqlite_where=event.c.redacts.is_not(None))
 Index("event_by_replaces", event.c.room, event.c.replaces, sqlite_where=event.c.replaces.is_not(None))
+# The state events that have a place: what a key held in history that was filled in (query/history.py).
+Index(
+    "event_by_key",
+    event.c.room,
+    event.c.type,
+    event.c.state_key,
+    sqlite_where=text("state_key IS NOT NULL AND segment IS NOT NULL"),
+)
 
 room_state = Table(
     "room_state",

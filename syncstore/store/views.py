@@ -57,7 +57,19 @@ VIEWS: dict[str, str] = {
             (SELECT e.event_id FROM event e WHERE e.room = r.id AND e.segment IS NOT NULL
                 ORDER BY e.segment DESC, e.position DESC LIMIT 1) AS latest_event_id,
             (SELECT count(*) FROM gap g WHERE g.room = r.id AND g.status <> 'closed') AS gap_count,
-            r.batch
+            r.batch,
+            (SELECT CASE WHEN json_type(a.content, '$.tags') = 'object' THEN a.content -> '$.tags' END
+                FROM account_datum a WHERE a.room = r.id AND a.type = 'm.tag' AND a.odd = 0) AS tags,
+            EXISTS (SELECT 1 FROM account_datum a WHERE a.room = r.id AND a.type = 'm.marked_unread' AND a.odd = 0
+                AND json_type(a.content, '$.unread') = 'true') AS marked_unread,
+            (SELECT CASE WHEN json_type(e.content, '$.predecessor.room_id') = 'text'
+                THEN e.content ->> '$.predecessor.room_id' END
+                FROM room_state s JOIN event e ON e.id = s.event
+                WHERE s.room = r.id AND s.type = 'm.room.create' AND s.state_key = '' AND e.odd = 0) AS predecessor,
+            (SELECT CASE WHEN json_type(e.content, '$.replacement_room') = 'text'
+                THEN e.content ->> '$.replacement_room' END
+                FROM room_state s JOIN event e ON e.id = s.event
+                WHERE s.room = r.id AND s.type = 'm.room.tombstone' AND s.state_key = '' AND e.odd = 0) AS successor
         FROM room r
     """,
     "state": "SELECT"

@@ -58,6 +58,15 @@ def test_state_by_type_and_key(store: Path, run: Run) -> None:
     assert json.loads(run("state", bodies.ROOM, "m.room.none", "", "--json").out) == []
 
 
+def test_state_as_it_was_when_an_event_was_sent(store: Path, run: Run) -> None:
+    newest = json.loads(run("timeline", bodies.ROOM, "--limit", 1, "--json").out)[-1]["event"]["event_id"]
+    told = json.loads(run("state", bodies.ROOM, "m.room.topic", "--at", newest, "--json").out)
+    assert [(one["known"], one["event"]["content"]) for one in told] == [(True, {"topic": "sea"})]
+    assert "sea" in run("state", bodies.ROOM, "m.room.topic", "", "--at", newest).out
+    assert "m.room.create" in run("state", bodies.ROOM, "--at", newest).out
+    assert "no place" in refused(run("state", bodies.ROOM, "--at", "$nowhere"))
+
+
 def test_archived_state_says_so(store: Path, run: Run) -> None:
     assert "-- archived state; our membership is leave --" in run("state", "Old").out
 

@@ -32,6 +32,7 @@ from tests.store.bodies import (
     stripped,
 )
 from tests.store.conftest import Feed, Sql
+from tests.store.test_views import COLUMNS
 
 TYPES = ("m.room.name", "m.room.topic", "m.room.avatar", "m.room.canonical_alias", "m.room.encryption")
 VALUES: tuple[Any, ...] = ("x", "", None, 5, "\ud800", "a\0b", "#a:b", [], {})
@@ -154,7 +155,9 @@ def test_p17_check_finds_a_damaged_index(store: SyncStore, path: Path) -> None:
 
 def test_p17_derived_columns_can_be_rebuilt_from_the_events(store: SyncStore, path: Path, sql: Sql) -> None:
     rich.fill(store)
-    before = sql("SELECT * FROM rooms ORDER BY room_id")
+    query = "SELECT * FROM rooms ORDER BY room_id"
+    batch = COLUMNS["rooms"].split().index("batch")
+    before = [row[:batch] + row[batch + 1 :] for row in sql(query)]
     columns = (
         "name",
         "topic",
@@ -174,7 +177,7 @@ def test_p17_derived_columns_can_be_rebuilt_from_the_events(store: SyncStore, pa
         write.derive |= {row[0] for row in sql("SELECT id FROM room")}
         derive_rooms(write)
     assert store.check() == []
-    assert [row[:-1] for row in sql("SELECT * FROM rooms ORDER BY room_id")] == [row[:-1] for row in before]
+    assert [row[:batch] + row[batch + 1 :] for row in sql(query)] == before
 
 
 def test_p17_check_reads_content_as_the_store_does(feed: Feed) -> None:

@@ -142,6 +142,7 @@ def test_opening_an_older_file_upgrades_it(filled: Path, tmp_path: Path, monkeyp
 TO_FORMAT_1 = (
     *DROP_VIEWS,
     "DROP INDEX event_by_reply",
+    "DROP INDEX event_by_key",
     "DROP INDEX event_by_relation",
     "ALTER TABLE event DROP COLUMN in_reply_to",
     "CREATE INDEX event_by_relation ON event (room, relates_to) WHERE relates_to IS NOT NULL",

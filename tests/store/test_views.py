@@ -29,7 +29,7 @@ COLUMNS = {
     " known_count quarantined_count form",
     "rooms": "room_id membership display_name name topic avatar_url canonical_alias room_type room_version encryption"
     " inviter is_direct joined_member_count invited_member_count members_synced notification_count highlight_count"
-    " recency_ts latest_event_id gap_count batch",
+    " recency_ts latest_event_id gap_count batch tags marked_unread predecessor successor",
     "state": STATE,
     "current_state": STATE,
     "archived_state": STATE,
@@ -175,7 +175,7 @@ def test_rooms_shows_what_the_state_says(feed: Feed, sql: Sql) -> None:
     feed.take(feed.next.data("m.direct", {ANN: [ROOM]}))
     row = sql(f"SELECT {', '.join(COLUMNS['rooms'].split())} FROM rooms")[0]
     assert row[:9] == (ROOM, "join", "N", "N", None, "mxc://a/b", "#a:b", "m.space", "11")
-    assert row[9:] == ("m.megolm.v1.aes-sha2", None, 1, 1, 1, 1, 3, 1, 77, "$n", 1, 1)
+    assert row[9:] == ("m.megolm.v1.aes-sha2", None, 1, 1, 1, 1, 3, 1, 77, "$n", 1, 1, None, 0, None, None)
 
 
 def test_receipts_typing_unread_presence_and_data(feed: Feed, sql: Sql) -> None:

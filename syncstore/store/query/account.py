@@ -13,6 +13,14 @@ GLOBAL_DATA = "SELECT content FROM account_data WHERE room_id IS NULL AND type =
 ROOM_DATA = "SELECT content FROM account_data WHERE room_id = ? AND type = ?"
 RECEIPTS = "SELECT * FROM receipts WHERE room_id = ? ORDER BY ts, user_id"
 TYPING = "SELECT user_id FROM typing WHERE room_id = ? ORDER BY user_id"
+DIRECT = "SELECT user_id FROM direct_room WHERE room_id = ? ORDER BY user_id"
+# The place of what was read decides; of an event that has none, the time of the receipt.
+READ_UP_TO = """
+    SELECT c.* FROM receipts c LEFT JOIN timeline t ON t.room_id = c.room_id AND t.event_id = c.event_id
+    WHERE c.room_id = ? AND c.user_id = ? AND c.receipt_type IN ('m.read', 'm.read.private')
+        AND (c.thread_id IS NULL OR c.thread_id = ?)
+    ORDER BY t.segment DESC, t.position DESC, c.ts DESC LIMIT 1
+"""
 TOKEN = "SELECT next_batch FROM account"
 ACCOUNT = """
     SELECT a.user_id, a.device_id, a.homeserver, s.token, s.updated_at, a.format
@@ -37,6 +45,17 @@ def account_data(cursor: sqlite3.Cursor, room_id: str | None, type_: str) -> dic
 def receipts(cursor: sqlite3.Cursor, room_id: str) -> list[Receipt]:
     """All receipts of a room, the oldest first."""
     return [Receipt(*row) for row in cursor.execute(RECEIPTS, (room_id,))]
+
+
+def read_up_to(cursor: sqlite3.Cursor, room_id: str, user_id: str, thread_id: str) -> Receipt | None:
+    """The receipt that reaches farthest in one thread; one that is not threaded counts in all."""
+    row = cursor.execute(READ_UP_TO, (room_id, user_id, thread_id)).fetchone()
+    return None if row is None else Receipt(*row)
+
+
+def direct_users(cursor: sqlite3.Cursor, room_id: str) -> list[str]:
+    """Whom a direct chat is with, as our m.direct says."""
+    return [row[0] for row in cursor.execute(DIRECT, (room_id,))]
 
 
 def typing(cursor: sqlite3.Cursor, room_id: str) -> list[str]:

@@ -9,7 +9,7 @@ ROOM_COLUMNS = """
     SELECT v.room_id, v.membership, v.display_name, v.name, v.topic, v.avatar_url, v.canonical_alias, v.room_type,
         v.room_version, v.encryption, v.inviter, v.is_direct, v.joined_member_count, v.invited_member_count,
         v.members_synced, v.notification_count, v.highlight_count, v.recency_ts, v.latest_event_id, v.gap_count,
-        v.batch, s.reason
+        v.batch, s.reason, v.tags, v.marked_unread, v.predecessor, v.successor
     FROM rooms v LEFT JOIN suspects s ON s.room_id = v.room_id
 """
 ROOMS = ROOM_COLUMNS + " ORDER BY v.recency_ts IS NULL, v.recency_ts DESC, v.room_id"
@@ -18,7 +18,7 @@ ROOM = ROOM_COLUMNS + " WHERE v.room_id = ?"
 BY_ALIAS = "SELECT room_id FROM rooms WHERE canonical_alias = ?"
 BY_NAME = "SELECT room_id FROM rooms WHERE display_name = ? OR name = ?"
 SEQ = "SELECT coalesce(max(id), 0) FROM batch"
-_FLAGS = (11, 14)  # is_direct, members_synced
+_FLAGS = (11, 14, 23)  # is_direct, members_synced, marked_unread
 
 
 def rooms(cursor: sqlite3.Cursor, membership: str | None) -> list[tuple[Any, ...]]:

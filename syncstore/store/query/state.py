@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
+from syncstore.model.names import member_name, names_in_use
 from syncstore.model.records import Event, Member, StrippedEvent
 from syncstore.store.views import LATEST_EDIT
 
@@ -27,6 +29,8 @@ STATE_OF_KEY = STATE + " AND s.type = ? AND s.state_key = ?"
 STATE_ALL = STATE + " ORDER BY s.type, s.state_key"
 MEMBERS = "SELECT * FROM members WHERE room_id = ? ORDER BY user_id"
 MEMBERS_OF = "SELECT * FROM members WHERE room_id = ? AND membership = ? ORDER BY user_id"
+MEMBER = "SELECT * FROM members WHERE room_id = ? AND user_id = ?"
+NAMES = "SELECT user_id, display_name FROM members WHERE room_id = ? AND membership IN ('join', 'invite')"
 INVITE_STATE = "SELECT * FROM invite_state WHERE room_id = ? ORDER BY type, state_key"
 KNOCK_STATE = "SELECT * FROM knock_state WHERE room_id = ? ORDER BY type, state_key"
 
@@ -45,8 +49,22 @@ def state(cursor: sqlite3.Cursor, room_id: str, type_: str | None = None, state_
 def members(cursor: sqlite3.Cursor, room_id: str, membership: str | None) -> list[Member]:
     """The members that the store knows, by user_id."""
     if membership is None:
-        return [Member(*row) for row in cursor.execute(MEMBERS, (room_id,))]
-    return [Member(*row) for row in cursor.execute(MEMBERS_OF, (room_id, membership))]
+        rows = cursor.execute(MEMBERS, (room_id,)).fetchall()
+    else:
+        rows = cursor.execute(MEMBERS_OF, (room_id, membership)).fetchall()
+    return _named(cursor, room_id, rows)
+
+
+def member(cursor: sqlite3.Cursor, room_id: str, user_id: str) -> Member | None:
+    """One member, None if the store knows nothing of this user here."""
+    return next(iter(_named(cursor, room_id, cursor.execute(MEMBER, (room_id, user_id)).fetchall())), None)
+
+
+def _named(cursor: sqlite3.Cursor, room_id: str, rows: list[tuple[Any, ...]]) -> list[Member]:
+    """Members with the names to show: told apart from everybody who is here or invited."""
+    in_use = names_in_use(cursor.execute(NAMES, (room_id,))) if rows else {}
+    names = (member_name(row[1], row[3], in_use, counted=row[2] in ("join", "invite")) for row in rows)
+    return [Member(*(*row, name)) for row, name in zip(rows, names, strict=True)]
 
 
 def stripped(cursor: sqlite3.Cursor, room_id: str, pile: str) -> list[StrippedEvent]:
