@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from syncstore.ingest import SyncStore
-from syncstore.model.records import Applied, Event, Filled, Gap, Info, Member, Page, Receipt, StrippedEvent
+from syncstore.model.records import Applied, Event, Filled, Gap, Info, Page, StrippedEvent
+from syncstore.model.room_records import Member, Receipt
 from syncstore.reads import Room, Snapshot
 
 if TYPE_CHECKING:

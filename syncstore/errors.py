@@ -43,6 +43,12 @@ class FilterError(SyncStoreError):
     kind = "filter"
 
 
+class DriftError(SyncStoreError):
+    """The store is not what the server says: look at the list, repair it."""
+
+    kind = "drift"
+
+
 class StoreError(SyncStoreError):
     """The file: look at the disk, the path, the program that holds it."""
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from syncstore.model.records import Applied, Event, Gap, Info
+from syncstore.model.records import Applied, Drift, Event, Gap, Info
 from syncstore.reads import Reads, Room, Snapshot
 from syncstore.reduce import reduce
 from syncstore.store import gap as gaps
-from syncstore.store import upkeep
+from syncstore.store import repair, upkeep
 from syncstore.store.apply import Asked, apply_batch
 from syncstore.store.check import check
 from syncstore.store.connection import Connections
@@ -23,7 +23,8 @@ from syncstore.store.file import open_file, path_of
 from syncstore.store.island import apply_context
 from syncstore.store.members import apply_members
 from syncstore.store.query import account as account_query
-from syncstore.wire import parse, parse_context, parse_members, parse_page
+from syncstore.store.query import drift
+from syncstore.wire import parse, parse_context, parse_members, parse_page, parse_state
 
 _POLL_SECONDS = 0.1
 
@@ -206,6 +207,42 @@ class SyncStore(Reads):
     def give_up_gap(self, gap: Gap, reason: str) -> None:
         """Mark a gap that cannot be filled, with the reason."""
         gaps.give_up(self._connections, gap.id, reason)
+        self._notify()
+
+    # -- what `Syncer.verify` needs ------------------------------------------------------------------------------------
+
+    def state_drift(self, room_id: str, body: bytes | bytearray) -> list[Drift]:
+        """What of a room's state is not as an answer of /state says. WireError for a body that is none."""
+        with self._connections.read() as cursor:
+            return drift.state_drift(cursor, room_id, parse_state(body, room_id))
+
+    def message_drift(self, room_id: str, body: bytes | bytearray) -> list[Drift]:
+        """What an answer of /messages (dir=b) has that is neither stored nor in a gap, or was redacted unseen."""
+        with self._connections.read() as cursor:
+            return drift.message_drift(cursor, room_id, parse_page(body, room_id))
+
+    def restate(self, room_id: str, body: bytes | bytearray, *, asked_under: str) -> bool:
+        """Make a room's state an answer of /state, and the room one that we are joined to.
+
+        asked_under: the token stored when it was asked. False, and nothing is written, if a sync was committed since.
+        """
+        redacted = repair.restate(self._connections, room_id, parse_state(body, room_id), asked_under)
+        if redacted is not None:
+            self._settle(redacted)
+        return redacted is not None
+
+    def mark_left(self, room_id: str) -> None:
+        """Archive a room that the server says we are not in."""
+        repair.mark_left(self._connections, room_id)
+        self._notify()
+
+    def apply_copies(self, room_id: str, body: bytes | bytearray) -> None:
+        """Take redactions out of an answer of /messages (dir=b): pruned copies strip what is stored."""
+        self._settle(apply_context(self._connections, room_id, parse_page(body, room_id)))
+
+    def walk_again(self, room_id: str) -> None:
+        """Open a gap over the whole history of a room in which something is missing that no gap shows."""
+        repair.walk_again(self._connections, room_id)
         self._notify()
 
     # -- reading ---------------------------------------------------------------------------------------------------

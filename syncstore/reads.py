@@ -13,21 +13,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from syncstore.errors import NotFoundError
-from syncstore.model.records import (
-    Event,
-    Gap,
-    Member,
-    Page,
-    Reaction,
-    Receipt,
-    RoomRecord,
-    SpaceChild,
-    SpaceNode,
-    SpaceParent,
-    StateAt,
-    StrippedEvent,
-    Thread,
-)
+from syncstore.model.records import Event, Gap, Page, Reaction, StateAt, StrippedEvent, Thread
+from syncstore.model.room_records import Member, Receipt, RoomRecord, SpaceChild, SpaceNode, SpaceParent
 from syncstore.store.query import account as account_query
 from syncstore.store.query import past as past_query
 from syncstore.store.query import relations as relations_query

@@ -51,6 +51,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     timeline.event,
     timeline.gaps,
     sync.backfill,
+    sync.verify,
     rooms.forget,
     sql.sql,
     file.check,

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from syncstore.cli import places, show
-from syncstore.cli.options import ServerUrl, SomeRoom, TokenFile, text
+from syncstore.cli.options import AsJson, ServerUrl, SomeRoom, TokenFile, text
+from syncstore.errors import DriftError
 
 if TYPE_CHECKING:
     from syncstore.cli.progress import Progress
@@ -30,6 +31,7 @@ FullMembers = Annotated[bool, typer.Option("--full-members", help="All members o
 Rebind = Annotated[bool, typer.Option("--rebind", help="Take the store to the access token's device: a new login.")]
 Pages = Annotated[int, typer.Option("--pages", min=1, help="Pages to fetch at most, over all gaps.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Events of a page at most.")]
+Repair = Annotated[bool, typer.Option("--repair", help="Take the server's word, and record what is missing as gaps.")]
 EventId = Annotated[
     str | None,
     typer.Option("--event", metavar="EVENT_ID", callback=text, help="Fetch what stands around this event instead."),
@@ -140,6 +142,34 @@ def backfill(
                     pages -= _fill(syncer, gap, pages, limit, progress)
         finally:
             progress.stop()
+
+
+def verify(
+    context: typer.Context,
+    room: SomeRoom = None,
+    repair: Repair = False,
+    pages: Pages = 100,
+    homeserver: ServerUrl = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a room, or all rooms, with the server, and say where they differ."""
+    where = places.where(context)
+    from syncstore.cli.server import connected
+    from syncstore.sync import Syncer
+
+    with connected(where, homeserver, token_file) as (server, store):
+        room_id = None if room is None else store.room_named(room).room_id
+        found = Syncer(server, store).verify(room_id, repair=repair, pages=pages)
+        path = store.path
+    if as_json:
+        show.objects(map(show.columns, found))
+    else:
+        titles = ("room_id", "kind", "repaired", "detail")
+        show.table(titles, ((one.room_id, one.kind, one.repaired, one.detail) for one in found))
+    left = sum(not one.repaired for one in found)
+    if left:
+        raise DriftError(f"{path} differs from the server in {left} points")
 
 
 def _jump(syncer: Syncer, room_id: str, event_id: str | None, date: datetime | None, limit: int) -> None:

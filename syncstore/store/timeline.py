@@ -115,6 +115,16 @@ def _open(
     write.touch(row.id, "gaps")
 
 
+def open_walk(write: Write, row: RoomRow, covered: str | None, token: str) -> None:
+    """Begin a segment with a gap that is walked from a token down, past what is known: nobody told what is missing."""
+    change = TimelineChange([], True, token, True)
+    tokens = Tokens(None, None, token)
+    if row.last_segment is None:
+        _open(write, row, SEGMENT_SPACING, "start", change, None, False, tokens)
+    else:
+        _open(write, row, row.last_segment + SEGMENT_SPACING, "absence", change, covered, False, tokens)
+
+
 def _recency(row: RoomRow, events: list[RoomEvent], fresh: list[Place | None]) -> None:
     """When somebody last said something here: state noise counts only where nothing else ever came."""
     for one, place in zip(reversed(events), reversed(fresh), strict=True):

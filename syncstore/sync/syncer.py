@@ -23,12 +23,14 @@ from syncstore.errors import (
 )
 from syncstore.ingest import SyncStore
 from syncstore.model.filters import checked_filter, default_filter
-from syncstore.model.records import Applied, Event, Filled, Gap
+from syncstore.model.records import Applied, Drift, Event, Filled, Gap
 from syncstore.net import Answer, Homeserver
 from syncstore.sync.backfill import fill, fill_all
 from syncstore.sync.jump import jump, jump_to_date
 from syncstore.sync.pace import Pace
 from syncstore.sync.recording import Recorded, Recorder
+from syncstore.sync.verify import repair as mend
+from syncstore.sync.verify import verify
 
 _STALE_TRIES = 5
 
@@ -135,6 +137,17 @@ class Syncer:
     def backfill_all(self, budget: int, limit: int = 100) -> int:
         """Fill open gaps, the newest of each room first, with at most `budget` pages; returns events added."""
         return fill_all(self.server, self.store, budget, limit)
+
+    def verify(
+        self, room_id: str | None = None, *, repair: bool = False, limit: int = 100, pages: int = 100
+    ) -> list[Drift]:
+        """Compare one room, or all, with the server: memberships, states, and the newest `limit` events (promise 22).
+
+        Syncs first. With repair, the server's word is taken: what history lacks is recorded as a gap, which is then
+        filled with at most `pages` requests for each room. Raises RemoteError kinds, NotFoundError (no such room).
+        """
+        found = verify(self.server, self.store, self.run_once, room_id, limit)
+        return mend(self.server, self.store, self.run_once, found, limit, pages) if repair else found
 
     def _turn(self, *, timeout: int) -> Applied:
         for _ in range(_STALE_TRIES):

@@ -30,6 +30,12 @@ def parse_members(body: bytes | bytearray, room_id: str) -> Page:
     return _fill(Page([]), source, keys.get("chunk"), "members", room_id)
 
 
+def parse_state(body: bytes | bytearray, room_id: str) -> Page:
+    """An answer of GET /rooms/{roomId}/state: a list of state events."""
+    keys, source = split_body(b'{"state":' + bytes(body) + b"}")
+    return _fill(Page([]), source, keys["state"], "state", room_id)
+
+
 def parse_context(body: bytes | bytearray, room_id: str) -> Page:
     """An answer of GET /rooms/{roomId}/context/{eventId}: a run of events, newest first, and the tokens around it."""
     keys, source = split_body(body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from syncstore import SyncStore
-from syncstore.model.records import SpaceChild, SpaceNode, SpaceParent
+from syncstore.model.room_records import SpaceChild, SpaceNode, SpaceParent
 from tests.store.bodies import ROOM, Body, Json, create, message, state
 from tests.store.conftest import Feed
 

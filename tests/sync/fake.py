@@ -51,6 +51,9 @@ class Scripted:
     def context(self, room_id: str, event_id: str, **asked: Any) -> Answer:
         return self._give("context", {"room_id": room_id, "event_id": event_id} | asked)
 
+    def state(self, room_id: str) -> Answer:
+        return self._give("state", {"room_id": room_id})
+
     def event_at(self, room_id: str, ts: int, *, dir: str = "f") -> str:
         return bytes(self._give("event_at", {"room_id": room_id, "ts": ts, "dir": dir}).body).decode()
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from syncstore.model.json_text import decode
-from syncstore.model.records import Info, Receipt
+from syncstore.model.records import Info
+from syncstore.model.room_records import Receipt
 
 GLOBAL_DATA = "SELECT content FROM account_data WHERE room_id IS NULL AND type = ?"
 ROOM_DATA = "SELECT content FROM account_data WHERE room_id = ? AND type = ?"

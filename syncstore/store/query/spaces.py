@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from syncstore.model.json_text import decode
-from syncstore.model.records import RoomRecord, SpaceChild, SpaceNode, SpaceParent
+from syncstore.model.room_records import RoomRecord, SpaceChild, SpaceNode, SpaceParent
 from syncstore.model.text import is_text
 from syncstore.store.query.rooms import room, rooms
 

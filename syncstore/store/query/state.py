@@ -6,7 +6,8 @@ import sqlite3
 from typing import Any
 
 from syncstore.model.names import member_name, names_in_use
-from syncstore.model.records import Event, Member, StrippedEvent
+from syncstore.model.records import Event, StrippedEvent
+from syncstore.model.room_records import Member
 from syncstore.store.views import LATEST_EDIT
 
 EVENT_COLUMNS = """
