@@ -21,6 +21,7 @@ from syncstore.store.check import check
 from syncstore.store.connection import Connections
 from syncstore.store.file import open_file, path_of
 from syncstore.store.island import apply_context
+from syncstore.store.lease import lease_gap, release_gap
 from syncstore.store.members import apply_members
 from syncstore.store.query import account as account_query
 from syncstore.store.query import drift
@@ -183,7 +184,7 @@ class SyncStore(Reads):
     @contextmanager
     def lease_gap(self, gap: Gap, seconds: float) -> Iterator[gaps.GapRow | None]:
         """Hold a gap for one request, across processes; yields None while another one holds it."""
-        leased = gaps.lease_gap(self._connections, gap.id, seconds)
+        leased = lease_gap(self._connections, gap.id, seconds)
         if leased is None:
             yield None
             return
@@ -191,7 +192,7 @@ class SyncStore(Reads):
         try:
             yield row
         finally:
-            gaps.release_gap(self._connections, gap.id, until)
+            release_gap(self._connections, gap.id, until)
 
     def renew_gap(self, gap: Gap, asked: str | None, context: bytes | bytearray) -> str | None:
         """Give a gap whose token was null or refused the token of a /context answer; None if it holds none."""

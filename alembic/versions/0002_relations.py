@@ -1,4 +1,4 @@
-"""Replies get a column, relations an index by kind, placed state events one by key.
+"""Replies get a column, relations an index by kind, placed state events one by key, leases their holder.
 
 Revision ID: 0002
 """
@@ -12,6 +12,7 @@ down_revision = "0001"
 
 STATEMENTS = (
     "ALTER TABLE event ADD COLUMN in_reply_to TEXT",
+    "ALTER TABLE gap ADD COLUMN leased_by TEXT",
     "DROP INDEX event_by_relation",
     "CREATE INDEX event_by_relation ON event (room, relates_to, rel_type) WHERE relates_to IS NOT NULL",
     "CREATE INDEX event_by_reply ON event (room, in_reply_to) WHERE in_reply_to IS NOT NULL",

@@ -25,8 +25,6 @@ GAP = """
     FROM gap g JOIN room r ON r.id = g.room WHERE g.id = ?
 """
 WAS_THERE = "SELECT 1 FROM sqlite_sequence WHERE name = 'gap' AND seq >= ?"
-LEASE = "UPDATE gap SET leased_until = ? WHERE id = ? AND (leased_until IS NULL OR leased_until < ?)"
-RELEASE = "UPDATE gap SET leased_until = NULL WHERE id = ? AND leased_until = ?"
 OLDEST_EVENT = "SELECT event_id FROM event WHERE room = ? AND segment = ? ORDER BY position LIMIT 1"
 SAME_TOKEN = "the server gives the same token back with events"
 OLDEST_PLACE = "SELECT min(position) FROM event WHERE room = ? AND segment = ?"
@@ -73,25 +71,6 @@ def find_gap(cursor: sqlite3.Cursor, gap_id: int) -> GapRow | None:
     if row is None and cursor.execute(WAS_THERE, (gap_id,)).fetchone() is None:
         raise NotFoundError(f"there is no gap {gap_id}")
     return None if row is None else GapRow(*row)
-
-
-def lease_gap(connections: Connections, gap_id: int, seconds: float) -> tuple[GapRow, int] | None:
-    """Take the gap for one request, across processes: it and the lease's end, which is its owner's mark too.
-
-    None while another one has it.
-    """
-    now = int(time.time() * 1000)
-    until = now + int(seconds * 1000)
-    with connections.write() as cursor:
-        gap = find_gap(cursor, gap_id)
-        cursor.execute(LEASE, (until, gap_id, now))
-        return (gap, until) if gap is not None and cursor.rowcount else None
-
-
-def release_gap(connections: Connections, gap_id: int, until: int) -> None:
-    """Let others ask again, unless the lease ran out and another one has it."""
-    with connections.write() as cursor:
-        cursor.execute(RELEASE, (gap_id, until))
 
 
 def renew_walk(connections: Connections, gap_id: int, asked: str | None, token: str) -> None:

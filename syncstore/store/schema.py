@@ -248,6 +248,7 @@ gap = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("leased_until", Integer),
     Column("opened_by", Integer, nullable=False),
+    Column("leased_by", Text),  # host:process that asks for a page now
     sqlite_autoincrement=True,
 )
 Index("gap_by_place", gap.c.room, gap.c.segment, unique=True)

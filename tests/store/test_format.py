@@ -145,6 +145,7 @@ TO_FORMAT_1 = (
     "DROP INDEX event_by_key",
     "DROP INDEX event_by_relation",
     "ALTER TABLE event DROP COLUMN in_reply_to",
+    "ALTER TABLE gap DROP COLUMN leased_by",
     "CREATE INDEX event_by_relation ON event (room, relates_to) WHERE relates_to IS NOT NULL",
     "UPDATE alembic_version SET version_num = '0001'",
     "PRAGMA user_version = 1",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,6 +172,18 @@ def test_p13_while_another_one_asks_nothing_is_done(server: Scripted, store: Syn
         assert Syncer(server.face(), store).backfill(gap).gap == gap
         assert Syncer(server.face(), store).backfill_all(budget=5) == 0
     assert server.calls == []
+
+
+def test_p13_a_process_that_was_killed_holds_nothing(server: Scripted, store: SyncStore, gap: Gap, path: Path) -> None:
+    """It died while it asked; whoever comes next need not wait for its lease to run out."""
+    script = (
+        "import os, sys; from syncstore import SyncStore; store = SyncStore.open(sys.argv[1])\n"
+        "with store.lease_gap(store.gaps()[0], 600) as row: os.kill(os.getpid(), 9 if row else 0)"
+    )
+    died = subprocess.run([sys.executable, "-c", script, path], check=False, capture_output=True)
+    assert died.returncode == -9, died.stderr
+    server.will("messages", page(message("$y")))
+    assert Syncer(server.face(), store).backfill(gap).closed
 
 
 def test_p13_a_page_that_comes_too_late_is_discarded(server: Scripted, store: SyncStore, gap: Gap) -> None:
