@@ -129,3 +129,15 @@ def test_rooms_are_found_by_id_alias_or_name(feed: Feed) -> None:
     for unknown in ("Same", "None"):
         with pytest.raises(NotFoundError, match=unknown):
             feed.store.room_named(unknown)
+
+
+def test_presence_is_kept_for_each_user(feed: Feed, sql: Sql) -> None:
+    """News of some users leave the others; nobody else has a row."""
+    feed.take(feed.next.presence(ANN, {"presence": "online"}).presence(BOB, {"presence": "offline"}))
+    feed.take(feed.next.presence("@cat:x", {"presence": "online"}))
+    feed.take(feed.next.presence(ANN, {"presence": "unavailable"}))
+    assert sql("SELECT user_id, presence FROM presence ORDER BY user_id") == [
+        (ANN, "unavailable"),
+        (BOB, "offline"),
+        ("@cat:x", "online"),
+    ]

@@ -121,3 +121,10 @@ def test_state_and_timeline_of_one_entry_are_one_event(feed: Feed, sql: Sql) -> 
     both = state("$a", "org.x", {})
     feed.take(feed.next.join(ROOM, both, state=[both]))
     assert sql("SELECT source, segment IS NOT NULL FROM events") == [("timeline", 1)]
+
+
+def test_p15_an_event_is_found_in_its_own_room_alone(feed: Feed) -> None:
+    feed.take(feed.next.join(ROOM, message("$only")).join(OTHER, message("$other")))
+    found = feed.store.room(ROOM).event("$only")
+    assert found is not None and found.room_id == ROOM
+    assert feed.store.room(OTHER).event("$only") is None

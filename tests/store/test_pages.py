@@ -176,3 +176,20 @@ def test_an_unreachable_gap_can_be_tried_again(feed: Feed, gap: Gap) -> None:
     assert [(one.status, one.reason) for one in feed.store.gaps()] == [("unreachable", "the server says no")]
     feed.store.apply_page(gap, "p2", page(message("$y", sender=ANN), end="q1"))
     assert [(one.status, one.reason) for one in feed.store.gaps()] == [("open", None)]
+
+
+def test_p14_what_comes_again_after_a_gap_was_closed_changes_nothing(feed: Feed, gap: Gap, sql: Sql) -> None:
+    feed.store.apply_page(gap, "p2", page())
+    before = sql(PLACES)
+    feed.take(feed.next.join(ROOM, message("$z"), prev_batch=None))
+    assert (sql(PLACES), feed.store.gaps()) == (before, [])
+
+
+def test_p13_a_limited_sync_while_a_page_is_under_way(feed: Feed, gap: Gap, sql: Sql) -> None:
+    """The page lands before its own segment; the new gap is untouched."""
+    feed.take(feed.next.join(ROOM, message("$new"), limited=True, prev_batch="p3"))
+    newest = feed.store.gaps()[0]
+    feed.store.apply_page(gap, "p2", page(message("$y")))
+    assert [row[0] for row in sql(PLACES)][-3:] == ["$y", "$z", "$new"]
+    assert feed.store.gap(newest.id) == newest
+    assert feed.store.check() == []

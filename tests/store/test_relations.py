@@ -9,7 +9,7 @@ import pytest
 
 from syncstore import SyncStore
 from syncstore.model.records import Event, Reaction
-from tests.store.bodies import ANN, BOB, ME, ROOM, Body, Json, create, event, message, page, redaction, topic
+from tests.store.bodies import ANN, BOB, ME, OTHER, ROOM, Body, Json, create, event, message, page, redaction, topic
 from tests.store.conftest import Feed, Sql
 
 _NEW = {"msgtype": "m.text", "body": "new"}
@@ -191,3 +191,49 @@ def test_p20_threads_the_newest_first(feed: Feed, store: SyncStore) -> None:
     assert [one.root.event_id if one.root else None for one in found] == [None, "$m1", "$m2"]
     assert [(one.notification_count, one.highlight_count) for one in found] == [(0, 0), (2, 1), (0, 0)]
     assert the(store, "$a1").thread_id == "$m1"
+
+
+def test_p20_relations_stay_in_their_room_and_tell_their_place(feed: Feed, store: SyncStore) -> None:
+    """Also those of a state block, which have no place and come last."""
+    unplaced = reaction("$block", "$m", "a") | {"state_key": "x"}
+    body = feed.next.join(ROOM, message("$m"), edit("$e", "$m"), state=[create(), unplaced])
+    feed.take(body.join(OTHER, message("$m"), edit("$e2", "$m")))
+    found = store.room(ROOM).relations("$m")
+    assert [(one.event_id, one.segment is not None) for one in found] == [("$e", True), ("$block", False)]
+    assert [one.event_id for one in store.room(OTHER).relations("$m")] == ["$e2"]
+    assert store.room(OTHER).event("$e") is None
+
+
+def test_p20_relations_are_in_the_order_of_the_timeline_also_after_back_fill(feed: Feed, store: SyncStore) -> None:
+    feed.take(feed.next.join(ROOM, message("$m"), edit("$e1", "$m"), prev_batch=None))
+    feed.take(feed.next.join(ROOM, edit("$e4", "$m"), limited=True, prev_batch="p"))
+    store.apply_page(store.gaps()[0], "p", page(edit("$e3", "$m"), edit("$e2", "$m")))
+    assert [one.event_id for one in store.room(ROOM).relations("$m", "m.replace")] == ["$e1", "$e2", "$e3", "$e4"]
+
+
+def test_p20_a_reply_of_a_thread_stands_in_the_room_too_and_counts_once(feed: Feed, store: SyncStore) -> None:
+    """Also when a sync or a page repeats it."""
+    feed.take(feed.next.join(ROOM, message("$m"), in_thread("$t", "$m"), limited=True, prev_batch="p"))
+    feed.take(feed.next.join(ROOM, in_thread("$t", "$m"), message("$z")))
+    gap = store.gaps()[0]
+    with store.lease_gap(gap, 9) as row:
+        assert row is not None and row.walk is not None
+        store.apply_page(gap, row.walk, page(message("$z"), in_thread("$t", "$m"), message("$m"), end="q"))
+    room = store.room(ROOM)
+    assert [item.event_id for item in room.timeline().items if isinstance(item, Event)] == ["$z", "$t", "$m"]
+    assert [(one.thread_id, one.count) for one in room.threads()] == [("$m", 1)]
+
+
+def test_p20_what_is_redacted_leaves_its_thread_and_the_last_one_ends_it(feed: Feed, store: SyncStore) -> None:
+    feed.take(feed.next.join(ROOM, message("$m"), in_thread("$t1", "$m"), in_thread("$t2", "$m")))
+    feed.take(feed.next.join(ROOM, redaction("$x", "$t2")))
+    assert [(one.latest.event_id, one.count) for one in store.room(ROOM).threads()] == [("$t1", 1)]
+    feed.take(feed.next.join(ROOM, redaction("$y", "$t1")))
+    assert store.room(ROOM).threads() == []
+
+
+def test_p20_an_edit_shows_in_the_thread_and_does_not_change_which_is_latest(feed: Feed, store: SyncStore) -> None:
+    said = [message("$m"), in_thread("$t1", "$m"), in_thread("$t2", "$m"), edit("$e2", "$t2"), edit("$e1", "$t1")]
+    feed.take(feed.next.join(ROOM, *said))
+    (thread,) = store.room(ROOM).threads()
+    assert (thread.latest.event_id, thread.latest.edited_by, thread.count) == ("$t2", "$e2", 2)

@@ -151,3 +151,11 @@ def test_info_at_a_glance(feed: Feed) -> None:
     assert (info.gaps, info.unreachable_gaps, info.suspect_rooms) == (3, 0, 0)
     assert info.file_bytes > 10_000
     assert ANN not in repr(info)
+
+
+def test_a_room_known_from_an_invite_alone_can_be_forgotten(feed: Feed, sql: Sql, path: Path) -> None:
+    feed.take(feed.next.invite(ROOM, stripped("m.room.name", {"name": "ashamed-of-it"})))
+    feed.store.forget(ROOM)
+    assert (sql("SELECT * FROM rooms"), sql("SELECT * FROM invite_state")) == ([], [])
+    feed.store.close()
+    assert b"ashamed-of-it" not in bytes_of(path)
