@@ -11,7 +11,16 @@ from syncstore.model.batch import Page, RoomEvent
 from syncstore.store.account import write_quarantine
 from syncstore.store.connection import Connections
 from syncstore.store.event import Known, Place, known_events, write_events
-from syncstore.store.island import Island, absorb, cut_at_timeline, islands, rehome, settle_above
+from syncstore.store.island import (
+    Island,
+    absorb,
+    cut_at_timeline,
+    drop_empty,
+    islands,
+    rehome,
+    release,
+    settle_above,
+)
 from syncstore.store.naming import derive_rooms
 from syncstore.store.redaction import apply_redactions
 from syncstore.store.write import Write, finish_page
@@ -113,10 +122,12 @@ def apply_page(connections: Connections, gap_id: int, asked: str, page: Page) ->
 
 
 def _fill(write: Write, gap: GapRow, asked: str, page: Page, known: dict[str, Known]) -> int:
-    # A gap that was opened after an island was made may hold late events within the island's reach: it passes through
+    movable = islands(write, gap.room)
+    # A gap that was opened after an island was made may hold late events within the island's reach: it goes through
     # that one event by event.
-    movable = [one for one in islands(write, gap.room) if one.id > gap.id]
-    added, island = _place_page(write, gap, page.events, known, movable)
+    release(write, page.events, known, {one.segment for one in movable if one.id < gap.id})
+    added, island = _place_page(write, gap, page.events, known, [one for one in movable if one.id > gap.id])
+    drop_empty(write, gap.room)
     _settle(write, gap, asked, page, known, island)
     return added
 

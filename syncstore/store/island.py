@@ -12,7 +12,7 @@ Neither is a proof that the gap around it is complete: that stays with the gap i
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from syncstore.errors import NotFoundError, StoreError
@@ -47,6 +47,10 @@ SLOTS = """
         ORDER BY e.segment, e.position LIMIT 1)
     FROM gap g WHERE g.room = ? AND g.status <> 'closed' AND (g.kind <> 'island' OR ?) ORDER BY g.segment
 """
+NEWEST_TIME = """
+    SELECT origin_server_ts FROM event WHERE room = ? AND segment IS NOT NULL
+    ORDER BY segment DESC, position DESC LIMIT 1
+"""
 NEW_ISLAND = """
     INSERT INTO gap (room, kind, segment, prev_batch, walk, by_arrival, status, opened_by)
     VALUES (?, 'island', ?, ?, ?, 0, 'open', ?)
@@ -63,6 +67,11 @@ TIME_OF = """
 """
 MOVE_EVENTS = "UPDATE event SET segment = ?, position = position + ? WHERE room = ? AND segment = ?"
 MOVE_GAP = "UPDATE gap SET segment = ? WHERE id = ?"
+UNPLACE = "UPDATE event SET segment = NULL, position = NULL WHERE id = ?"
+DROP_EMPTY = """
+    DELETE FROM gap WHERE room = ? AND kind = 'island' AND NOT EXISTS (
+        SELECT 1 FROM event e WHERE e.room = gap.room AND e.segment = gap.segment)
+"""
 DROP_GAP = "DELETE FROM gap WHERE id = ?"
 
 
@@ -151,7 +160,11 @@ def _oldest_place(write: Write, number: int, chunk: _Chunk, start: str | None) -
 
 
 def _new_island(write: Write, number: int, events: list[RoomEvent], start: str | None) -> Place | None:
-    slot = _slot(write, number, events[len(events) // 2].origin_server_ts, under_islands=True)
+    moment = events[len(events) // 2].origin_server_ts
+    newest = write.cursor.execute(NEWEST_TIME, (number,)).fetchone()
+    if None not in (moment, newest) and newest[0] is not None and moment > newest[0]:
+        return None  # newer than all we have: the next sync brings it
+    slot = _slot(write, number, moment, under_islands=True)
     if slot is None:
         return None
     segment = _under(write, number, slot)
@@ -199,6 +212,20 @@ def cut_at_timeline(
         if place is not None and place[0] not in movable:
             return events[:at], place
     return events, None
+
+
+def release(write: Write, events: Iterable[RoomEvent], known: dict[str, Known], movable: Set[int]) -> None:
+    """Take events out of islands, one by one, for whoever gives them their place now."""
+    for event in events:
+        stored = known.get(event.event_id)
+        if stored is not None and stored.segment in movable:
+            write.cursor.execute(UNPLACE, (stored.id,))
+            known[event.event_id] = stored._replace(segment=None, position=None)
+
+
+def drop_empty(write: Write, number: int) -> None:
+    """Islands whose events have all been placed elsewhere are gone, and their gaps with them."""
+    write.cursor.execute(DROP_EMPTY, (number,))
 
 
 def absorb(write: Write, number: int, island: Island, segment: int) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from syncstore.model.batch import RoomEvent
 from syncstore.model.changes import TimelineChange
 from syncstore.store.event import Known, Place
+from syncstore.store.island import drop_empty, islands, release
 from syncstore.store.room import RoomRow
 from syncstore.store.schema import SEGMENT_SPACING
 from syncstore.store.write import Write
@@ -49,6 +50,7 @@ def place_timeline(
     before the first of them), and moves the row's last place.
     """
     continues = tokens.since is not None and tokens.since == covered
+    _take_from_islands(write, row, change.events, known)
     if row.last_segment is None:
         _open_first(write, row, change, covered, continues, tokens)
     elif not continues or (change.limited and not _joins_on(row, change.events, known)):
@@ -71,6 +73,15 @@ def place_timeline(
     if any(fresh):
         write.touch(row.id, "timeline")
     return fresh, places, before
+
+
+def _take_from_islands(write: Write, row: RoomRow, events: list[RoomEvent], known: dict[str, Known]) -> None:
+    """What a jump has put into an island gets its place from the sync that brings it."""
+    if any(one.segment is not None for one in known.values()):
+        movable = {one.segment for one in islands(write, row.id)}
+        if movable:
+            release(write, events, known, movable)
+            drop_empty(write, row.id)
 
 
 def _joins_on(row: RoomRow, events: list[RoomEvent], known: dict[str, Known]) -> bool:

@@ -23,9 +23,8 @@ from examples import lab
 from syncstore import Event, Gap, Homeserver, Syncer, SyncStore
 
 ENOUGH = 2000  # pages: more than any history here has, so what is left open after them would stay so for ever
-LIMIT = 10  # events of a timeline: more than that while asleep make a gap
+LIMIT = 5  # events of a timeline: more than that while asleep make a gap
 _LAZY = {"lazy_load_members": True, "include_redundant_members": True}
-_FILTER = {"room": {"timeline": {"limit": LIMIT, **_LAZY}, "state": _LAZY}}
 _SECRET = b"lab"  # the lab's registration_shared_secret
 
 
@@ -33,9 +32,8 @@ class Scene:
     """A room of `owner`'s; `log` holds the ids of what was sent through here, in the order of arrival."""
 
     def __init__(self, owner: lab.User, *guests: lab.User, **options: object) -> None:
-        options.setdefault("preset", "public_chat")
         self.owner = owner
-        self.id = owner.create_room(**options)
+        self.id = owner.create_room(None, **{"preset": "public_chat", **options})
         self.log: list[str] = []
         for guest in guests:
             guest.join(self.id)
@@ -69,10 +67,14 @@ class Scene:
 
 
 class Sleeper:
-    """One store of one person's, brought up to date only when it is told to. A context manager."""
+    """One store of one person's, brought up to date only when it is told to. A context manager.
 
-    def __init__(self, user: lab.User, path: Path) -> None:
+    `limit`: events of a timeline at most.
+    """
+
+    def __init__(self, user: lab.User, path: Path, *, limit: int = LIMIT) -> None:
         self.user = user
+        self._filter = {"room": {"timeline": {"limit": limit, **_LAZY}, "state": _LAZY}}
         self.store = SyncStore.open(path, user_id=user.user_id, device_id=user.device_id)
         self.server = Homeserver(user.base_url, access_token=user.access_token)
 
@@ -92,7 +94,7 @@ class Sleeper:
 
     def wake(self) -> None:
         """One turn of the sync loop."""
-        Syncer(self.server, self.store, filter=_FILTER).run_once()
+        Syncer(self.server, self.store, filter=self._filter).run_once()
 
     def fill(self, limit: int = 100, pages: int = ENOUGH) -> int:
         """Back-fill whatever is open; returns events added."""
@@ -131,10 +133,13 @@ class Sleeper:
 
 
 def history(user: lab.User, room_id: str, **bounds: str) -> list[lab.Event]:
-    """All that /messages shows to `user`, oldest first. `bounds`: from, to."""
+    """All that /messages shows to `user`, oldest first. `bounds`: from, to.
+
+    In pages so large that one is enough: with `to`, the server may end a walk of several before late events.
+    """
     found: list[lab.Event] = []
     while True:
-        page = user.messages(room_id, limit="100", **bounds)
+        page = user.messages(room_id, limit="1000", **bounds)
         found += page["chunk"]
         if "end" not in page:
             return found[::-1]

@@ -233,10 +233,30 @@ def test_p21_places_of_the_timeline_never_move(line: Line, store: SyncStore, sql
 def test_p21_a_gap_opened_later_passes_through_an_island(line: Line, store: SyncStore, sql: Sql) -> None:
     """A server that ignores `to` may send late events from within the island: none may be skipped."""
     line.jump(45, around=5)
-    line.feed.take(Body("t70").join(ROOM, message("$late"), limited=True, prev_batch="t57"))
+    line.feed.take(Body("t71").join(ROOM, said(70), limited=True, prev_batch="t57"))
     gap = store.gaps()[0]
     line.fill(gap, 10, deaf=True)  # 47 to 56
     assert sql("SELECT walk FROM gap WHERE id = ?", gap.id) == [("t47",)]
+    assert shown(store)[2:6] == ["30-32", "|", "40-46", "|"]
+
+
+def test_p21_what_a_sync_brings_leaves_its_island(line: Line, store: SyncStore) -> None:
+    """A sender's clock put an event of tomorrow into a gap of yesterday; the sync that brings it knows better."""
+    wrong = {"origin_server_ts": 45000}
+    body = {"event": said(61) | wrong, "events_before": [said(60) | wrong], "start": "t60"}
+    store.apply_context(ROOM, json.dumps(body).encode())
+    assert shown(store) == ["0-2", "|", "30-32", "|", "60-61", "|", "57-59"]
+    line.sync(60, 62, limited=False)
+    assert shown(store) == ["0-2", "|", "30-32", "|", "57-62"]
+    assert [gap.kind for gap in store.gaps()] == ["limited", "limited"]
+
+
+def test_p21_what_is_newer_than_all_waits_for_its_sync(line: Line, store: SyncStore) -> None:
+    line.jump(60, around=0)
+    found = store.room(ROOM).event("$60")
+    assert found is not None and found.segment is None
+    line.sync(60, 61, limited=False)
+    assert shown(store)[-1] == "57-61"
 
 
 def test_p21_what_no_gap_can_hold_has_no_place(store: SyncStore) -> None:

@@ -232,3 +232,61 @@ def test_p16_only_the_room_of_the_redaction(feed: Feed, sql: Sql) -> None:
     feed.take(feed.next.join(OTHER, message("$x"), state=[create()]))
     begin(feed, redaction("$r", "$x"))
     assert sql("SELECT room_id, event_id FROM messages") == [(OTHER, "$x")]
+
+
+VERSIONS = [str(number) for number in range(1, 13)]
+
+
+def of_version(id: str, target: str, version: str) -> Json:
+    """A redaction that names its target where this version looks, and nowhere else."""
+    bare = redaction(id, target)
+    if int(version) >= 11:
+        del bare["redacts"]
+    else:
+        del bare["content"]["redacts"]
+    return bare
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_p16_every_version_strips_in_every_place(feed: Feed, sql: Sql, path: Path, version: str) -> None:
+    """In the timeline, in the pile, in history, in a gap, before the event comes and after; and an edit's text."""
+    new = {"msgtype": "m.text", "body": SECRET}
+    relation = {"rel_type": "m.replace", "event_id": "$kept"}
+    edited = event("$edit", "m.room.message", {**new, "m.new_content": new, "m.relates_to": relation})
+    answer = event(
+        "$answer", "m.room.message", {"body": SECRET, "m.relates_to": {"m.in_reply_to": {"event_id": "$kept"}}}
+    )
+    before = [topic("$old", SECRET), topic("$now", SECRET), name("$name", SECRET), message("$said", SECRET)]
+    begin(feed, *before, message("$kept", "kept"), edited, answer, version=version)
+    strikes = {"$old": "$r1", "$said": "$r2", "$edit": "$r3", "$answer": "$r4", "$early": "$r5"}
+    feed.take(feed.next.join(ROOM, *(of_version(by, target, version) for target, by in strikes.items())))
+    feed.take(feed.next.join(ROOM, message("$early", SECRET)))
+    # The topic of today, and an old name, are redacted inside a gap: no sync tells.
+    feed.take(feed.next.join(ROOM, message("$z"), limited=True, prev_batch="p"))
+    assert (feed.store.room(ROOM).topic, feed.store.room(ROOM).name) == (SECRET, SECRET)
+    unseen = [of_version("$r6", "$now", version), of_version("$r7", "$name", version)]
+    feed.store.apply_page(feed.store.gaps()[0], "p", page(*unseen))
+    struck = [*strikes, "$now", "$name"]
+    assert [content(sql, one) for one in struck] == [{}] * len(struck)
+    room = feed.store.room(ROOM)
+    assert (room.topic, room.name) == (None, None)
+    assert sql("SELECT event_id, body FROM messages ORDER BY segment, position") == [("$kept", "kept"), ("$z", "hello")]
+    assert (room.replies("$kept"), room.relations("$kept")) == ([], [])
+    assert gone(path, sql)
+    assert feed.store.check() == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_p16_every_version_strips_a_redaction_too(feed: Feed, sql: Sql, path: Path, version: str) -> None:
+    """What it struck stays struck; its own reason goes, also where it stands inside the other."""
+    begin(feed, message("$x", SECRET), version=version)
+    first = of_version("$r1", "$x", version)
+    first["content"]["reason"] = SECRET + "-reason"
+    feed.take(feed.next.join(ROOM, first))
+    feed.take(feed.next.join(ROOM, of_version("$r2", "$r1", version)))
+    assert sql("SELECT redacted_by FROM events WHERE event_id IN ('$x', '$r1') ORDER BY event_id") == [
+        ("$r2",),
+        ("$r1",),
+    ]
+    assert content(sql, "$x") == {}
+    assert gone(path, sql)
