@@ -73,6 +73,8 @@ def test_p21_jumps_lose_nothing_and_double_nothing(steps: list[Step], ending: En
             syncer.run_once()
         fixed: dict[str, tuple[int, int]] = {}
         made = False
+        if ending == "deaf":  # there a gap closes by overlap, which late events may lie beyond (promise 14)
+            steps = [step for step in steps if step[0] != "late"]
         for step in steps:
             _take(account, room_id, syncer, step)
             made |= any(gap.kind == "island" for gap in store.gaps())
