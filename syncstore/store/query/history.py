@@ -12,8 +12,9 @@ event on both sides: then nothing was sent for that key in between.
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from syncstore.model.batch import membership_of
@@ -38,17 +39,18 @@ CONTENT = "SELECT content FROM event WHERE id = ?"
 PLACE = "SELECT segment, position FROM event WHERE room = ? AND event_id = ?"
 # The order of application: what was replaced first, first; the key's event of today last.
 INTERVALS = """
-    SELECT event, batch, segment, position, until_segment, until_position FROM (
-        SELECT id AS age, event, batch, segment, position, until_segment, until_position FROM replaced_state
-        WHERE room = ?1 AND type = ?2 AND state_key = ?3
+    SELECT state_key, event, batch, segment, position, until_segment, until_position FROM (
+        SELECT state_key, id AS age, event, batch, segment, position, until_segment, until_position
+        FROM replaced_state WHERE room = ?1 AND type = ?2 AND state_key IN (SELECT value FROM json_each(?3))
         UNION ALL
-        SELECT 9223372036854775807, event, batch, segment, position, 9223372036854775807, 0 FROM room_state
-        WHERE room = ?1 AND type = ?2 AND state_key = ?3)
+        SELECT state_key, 9223372036854775807, event, batch, segment, position, 9223372036854775807, 0
+        FROM room_state WHERE room = ?1 AND type = ?2 AND state_key IN (SELECT value FROM json_each(?3)))
     ORDER BY age
 """
 SENT = """
-    SELECT segment, position, id, source FROM event
-    WHERE room = ? AND type = ? AND state_key = ? AND state_key IS NOT NULL AND segment IS NOT NULL
+    SELECT state_key, segment, position, id, source FROM event
+    WHERE room = ? AND type = ? AND state_key IN (SELECT value FROM json_each(?)) AND state_key IS NOT NULL
+        AND segment IS NOT NULL
     ORDER BY segment DESC, position DESC
 """
 KEYS = """
@@ -99,15 +101,12 @@ class Answer(NamedTuple):
 
 
 class Key:
-    """Everything stored of one state key; `held` in the order of application."""
+    """Everything stored of one state key: `held` in the order of application, `sent` the newest first."""
 
-    def __init__(self, cursor: sqlite3.Cursor, room: int, type_: str, state_key: str) -> None:
+    def __init__(self, type_: str) -> None:
         self.type = type_
-        self.held = [
-            Held(event, batch, _place(*ends[:2]), _place(*ends[2:]))
-            for event, batch, *ends in cursor.execute(INTERVALS, (room, type_, state_key))
-        ]
-        self._sent = [Sent(*row) for row in cursor.execute(SENT, (room, type_, state_key))]  # newest first
+        self.held: list[Held] = []
+        self.sent: list[Sent] = []
 
     def held_at(self, place: Place) -> Held | None:
         """What the pile held at a place."""
@@ -119,7 +118,7 @@ class Key:
 
     def sent_until(self, place: Place) -> Iterator[Sent]:
         """The key's events of a place's segment up to that place, the newest first."""
-        return (one for one in self._sent if one.segment == place[0] and one.position <= place[1])
+        return (one for one in self.sent if one.segment == place[0] and one.position <= place[1])
 
 
 class History:
@@ -129,14 +128,25 @@ class History:
         self._cursor, self._room = cursor, room
         self._members_synced = members_synced
         self._gaps = {segment: Opened(*row) for segment, *row in cursor.execute(GAPS, (room,))}
+        self._inside: dict[int, bool] = {}
         self._own = self.key("m.room.member", user_id)
         self._segments: list[Place] = cursor.execute(SEGMENTS, (room,)).fetchall()  # each with its last position
 
-    def key(self, type_: str, state_key: str) -> Key:
-        """A key, to be asked about several places."""
-        return Key(self._cursor, self._room, type_, state_key)
+    def keys(self, type_: str, state_keys: Iterable[str]) -> dict[str, Key]:
+        """Keys of one type, each to be asked about several places."""
+        found = {state_key: Key(type_) for state_key in state_keys}
+        asked = (self._room, type_, json.dumps(list(found)))
+        for state_key, event, batch, *ends in self._cursor.execute(INTERVALS, asked):
+            found[state_key].held.append(Held(event, batch, _place(*ends[:2]), _place(*ends[2:])))
+        for state_key, *row in self._cursor.execute(SENT, asked):
+            found[state_key].sent.append(Sent(*row))
+        return found
 
-    def keys(self) -> list[tuple[str, str]]:
+    def key(self, type_: str, state_key: str) -> Key:
+        """One key."""
+        return self.keys(type_, [state_key])[state_key]
+
+    def all_keys(self) -> list[tuple[str, str]]:
         """Every key that was ever set, as far as is stored."""
         return self._cursor.execute(KEYS, (self._room,)).fetchall()
 
@@ -197,10 +207,11 @@ class History:
 
     def _was_inside(self, segment: int) -> bool:
         """Whether we were joined at any time in a segment."""
-        after = min((one for one, _ in self._segments if one > segment), default=2**63)
-        return any(
-            one.since < (after, 0) and one.until > (segment, 0) and self._is_join(one.event) for one in self._own.held
-        )
+        if segment not in self._inside:
+            after = min((one for one, _ in self._segments if one > segment), default=2**63)
+            here = (one for one in self._own.held if one.since < (after, 0) and one.until > (segment, 0))
+            self._inside[segment] = any(self._is_join(one.event) for one in here)
+        return self._inside[segment]
 
     def _is_join(self, event: int) -> bool:
         row = self._cursor.execute(CONTENT, (event,)).fetchone()

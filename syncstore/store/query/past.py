@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Set
 
 from syncstore.errors import NotFoundError
 from syncstore.model.json_text import decode
 from syncstore.model.records import Event, Profile, StateAt
 from syncstore.model.text import clean
-from syncstore.store.query.history import Answer, History, Key, history
+from syncstore.store.query.history import Answer, History, history
 from syncstore.store.query.state import EDITED, EVENT_COLUMNS
 from syncstore.store.query.timeline import gap
 
 EVENT = "SELECT" + EVENT_COLUMNS + "FROM event e JOIN room r ON r.id = e.room" + EDITED + " WHERE e.id = ?"
-CONTENT = "SELECT content FROM event WHERE id = ?"
-MEMBER_NOW = """
-    SELECT e.content FROM room r JOIN room_state s ON s.room = r.id JOIN event e ON e.id = s.event
-    WHERE r.room_id = ? AND s.type = 'm.room.member' AND s.state_key = ?
+CONTENTS = "SELECT id, content FROM event WHERE id IN (SELECT value FROM json_each(?))"
+MEMBERS_NOW = """
+    SELECT s.state_key, e.content FROM room r JOIN room_state s ON s.room = r.id JOIN event e ON e.id = s.event
+    WHERE r.room_id = ? AND s.type = 'm.room.member' AND s.state_key IN (SELECT value FROM json_each(?))
 """
 
 
@@ -31,8 +33,15 @@ def state_map_at(
 ) -> dict[tuple[str, str], StateAt]:
     """What every key held then that is known to have ever been set, or every one of a type."""
     past, place = _past(cursor, room_id, event_id)
-    wanted = [key for key in past.keys() if type_ is None or key[0] == type_]  # noqa: SIM118 (no mapping)
-    return {key: _told(cursor, past.at(past.key(*key), place)) for key in wanted}
+    wanted: dict[str, list[str]] = {}
+    for of_type, state_key in past.all_keys():
+        if type_ is None or of_type == type_:
+            wanted.setdefault(of_type, []).append(state_key)
+    return {
+        (of_type, state_key): _told(cursor, past.at(key, place))
+        for of_type, state_keys in wanted.items()
+        for state_key, key in past.keys(of_type, state_keys).items()
+    }
 
 
 def profiles(cursor: sqlite3.Cursor, room_id: str, events: list[Event]) -> dict[str, Profile]:
@@ -40,15 +49,27 @@ def profiles(cursor: sqlite3.Cursor, room_id: str, events: list[Event]) -> dict[
     past = history(cursor, room_id)
     if past is None:
         return {}
-    keys: dict[str, Key] = {}
-    found: dict[str, Profile] = {}
+    keys = past.keys("m.room.member", dict.fromkeys(one.sender for one in events))
+    answers: dict[str, tuple[str, int | None]] = {}
     for one in events:
-        if one.segment is None or one.position is None:
-            continue
-        if one.sender not in keys:
-            keys[one.sender] = past.key("m.room.member", one.sender)
-        answer = past.at(keys[one.sender], (one.segment, one.position))
-        found[one.event_id] = _profile(cursor, room_id, one.sender, answer)
+        if one.segment is not None and one.position is not None:
+            answers[one.event_id] = (one.sender, past.at(keys[one.sender], (one.segment, one.position)).event)
+    made = _profiles(cursor, room_id, set(answers.values()))
+    return {event_id: made[answer] for event_id, answer in answers.items()}
+
+
+def _profiles(
+    cursor: sqlite3.Cursor, room_id: str, answers: Set[tuple[str, int | None]]
+) -> dict[tuple[str, int | None], Profile]:
+    """A profile for each sender and the member event that held; without one, as the sender is called now."""
+    then = dict(cursor.execute(CONTENTS, (json.dumps([event for _, event in answers if event is not None]),)))
+    now = dict(cursor.execute(MEMBERS_NOW, (room_id, json.dumps([user for user, event in answers if event is None]))))
+    found: dict[tuple[str, int | None], Profile] = {}
+    for user_id, event in answers:
+        text = now.get(user_id) if event is None else then[event]
+        content = {} if text is None else decode(text)
+        name, avatar = clean(content.get("displayname")), clean(content.get("avatar_url"))
+        found[user_id, event] = Profile(user_id, name, avatar, event is not None)
     return found
 
 
@@ -68,10 +89,3 @@ def _told(cursor: sqlite3.Cursor, answer: Answer) -> StateAt:
     if answer.event is None:
         return StateAt(True, None)
     return StateAt(True, Event(*cursor.execute(EVENT, (answer.event,)).fetchone()))
-
-
-def _profile(cursor: sqlite3.Cursor, room_id: str, user_id: str, answer: Answer) -> Profile:
-    known = answer.event is not None
-    row = cursor.execute(*((CONTENT, (answer.event,)) if known else (MEMBER_NOW, (room_id, user_id)))).fetchone()
-    content = {} if row is None else decode(row[0])
-    return Profile(user_id, clean(content.get("displayname")), clean(content.get("avatar_url")), known)
