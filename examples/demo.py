@@ -32,7 +32,14 @@ SHOWS = [
     ("All gaps", "gaps"),
     ("“Party” was left and is now an invite: the archived state …", "state {party}"),
     ("… and the invite beside it", "invites"),
-    ("Filling the gap of “Plans”", "backfill {plans} --homeserver {server}"),
+    (
+        "A jump into the gap of “Plans”",
+        "backfill {plans} --event {argument} --limit 4 --homeserver {server}",
+    ),
+    ("What stands around it: an island, with a gap on each side", "timeline {plans} --around {argument} --limit 7"),
+    ("Filling the gaps of “Plans”", "backfill {plans} --homeserver {server}"),
+    ("The topic when that argument was made", "state {plans} m.room.topic --at {argument}"),
+    ("Does the store agree with the server?", "verify --homeserver {server}"),
     ("Plain SQL: who says most", "sql {query}"),
 ]
 QUERY = "select sender, count(*) as messages, max(sent_at) as last from messages group by sender order by 2 desc"
@@ -91,9 +98,14 @@ def _meanwhile(words: dict[str, str], alice: User, bob: User, carol: User) -> No
     plans, party = words["plans"], words["party"]
     bob.send_state(plans, "m.room.topic", {"topic": "The mountains, this time"})
     for number in range(20):
-        bob.send(plans, f"Argument {number + 1} for the mountains")
+        said = bob.send(plans, f"Argument {number + 1} for the mountains")
+        if number == 5:
+            words["argument"] = said
         carol.send(plans, f"Argument {number + 1} for the sea")
     last = carol.send(plans, "Alice, say something!")
+    better = {"msgtype": "m.text", "body": "Argument 6: less sand in the sandwiches"}
+    bob.send(plans, {**better, "m.new_content": better, "m.relates_to": _about(words["argument"], "m.replace")})
+    carol.send(plans, {"m.relates_to": {**_about(words["argument"], "m.annotation"), "key": "🏖"}}, "m.reaction")
     bob.read(plans, last)
     bob.redact(plans, words["slip"])
     alice.leave(party)
@@ -101,6 +113,10 @@ def _meanwhile(words: dict[str, str], alice: User, bob: User, carol: User) -> No
     carol.invite(party, alice.user_id)
     surprise = carol.create_room(name="Surprise", invite=[alice.user_id])
     carol.send(surprise, "Nobody tells Bob")
+
+
+def _about(event_id: str, rel_type: str) -> dict[str, str]:
+    return {"rel_type": rel_type, "event_id": event_id}
 
 
 def show(title: str, command: str, words: dict[str, str], store: Path, token: str | None = None) -> None:

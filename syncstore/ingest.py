@@ -23,6 +23,7 @@ from syncstore.store.file import open_file, path_of
 from syncstore.store.island import apply_context
 from syncstore.store.lease import lease_gap, release_gap
 from syncstore.store.members import apply_members
+from syncstore.store.page import PageDone, apply_page
 from syncstore.store.query import account as account_query
 from syncstore.store.query import drift
 from syncstore.wire import parse, parse_context, parse_members, parse_page, parse_state
@@ -113,12 +114,12 @@ class SyncStore(Reads):
         self._settle(applied.redacted)
         return applied
 
-    def apply_page(self, gap: Gap, asked: str, body: bytes | bytearray) -> gaps.PageDone:
+    def apply_page(self, gap: Gap, asked: str, body: bytes | bytearray) -> PageDone:
         """Commit an answer of /messages (dir=b, from=asked) into a gap, with the gap's new token.
 
         Discarded if the gap no longer holds `asked`. Raises WireError for a body that is no page.
         """
-        done = gaps.apply_page(self._connections, gap.id, asked, parse_page(body, gap.room_id))
+        done = apply_page(self._connections, gap.id, asked, parse_page(body, gap.room_id))
         self._settle(done.redacted)
         return done
 

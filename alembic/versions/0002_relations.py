@@ -1,4 +1,4 @@
-"""Replies get a column, relations an index by kind, placed state events one by key, leases their holder.
+"""Replies get a column, relations and placed state events an index, gaps what their proof needs.
 
 Revision ID: 0002
 """
@@ -13,6 +13,12 @@ down_revision = "0001"
 STATEMENTS = (
     "ALTER TABLE event ADD COLUMN in_reply_to TEXT",
     "ALTER TABLE gap ADD COLUMN leased_by TEXT",
+    "ALTER TABLE gap ADD COLUMN older_than INTEGER DEFAULT 0 NOT NULL",
+    "ALTER TABLE gap ADD COLUMN last_walk TEXT",
+    "ALTER TABLE gap ADD COLUMN ended_at TEXT",
+    # After an absence nobody noted which batch the older end is of: such a gap never closes by overlap.
+    "UPDATE gap SET older_than = opened_by WHERE kind = 'limited'",
+    "ALTER TABLE room ADD COLUMN covered_batch INTEGER",
     "DROP INDEX event_by_relation",
     "CREATE INDEX event_by_relation ON event (room, relates_to, rel_type) WHERE relates_to IS NOT NULL",
     "CREATE INDEX event_by_reply ON event (room, in_reply_to) WHERE in_reply_to IS NOT NULL",

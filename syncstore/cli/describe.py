@@ -28,7 +28,8 @@ def described(event: Event) -> str:
 
 def gap_line(gap: Gap) -> str:
     """A hole, by what it takes to fill it."""
-    ends = f"prev_batch {gap.prev_batch or 'unknown'}, since {gap.since or 'the beginning'}"
+    beginning = "an unknown point" if gap.kind == "island" else "the beginning"
+    ends = f"prev_batch {gap.prev_batch or 'unknown'}, since {gap.since or beginning}"
     reason = f": {gap.reason}" if gap.reason else ""
     return f"gap {gap.id} ({gap.kind}, {gap.status}{reason}) {ends}"
 

@@ -164,6 +164,8 @@ def verify(
         path = store.path
     if as_json:
         show.objects(map(show.columns, found))
+    elif not found:
+        show.line(("no differences", ""))
     else:
         titles = ("room_id", "kind", "repaired", "detail")
         show.table(titles, ((one.room_id, one.kind, one.repaired, one.detail) for one in found))

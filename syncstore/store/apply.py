@@ -21,7 +21,7 @@ from syncstore.store.naming import derive_rooms
 from syncstore.store.redaction import apply_redactions
 from syncstore.store.room import RoomRow
 from syncstore.store.state import apply_steps
-from syncstore.store.timeline import Tokens, coverage, place_timeline
+from syncstore.store.timeline import Tokens, coverage, freeze, place_timeline, reopen
 from syncstore.store.write import Write
 
 TOKEN = "SELECT token FROM stream WHERE name = 'sync'"
@@ -84,7 +84,7 @@ def _compare(cursor: sqlite3.Cursor, changes: Changes, asked: Asked) -> tuple[To
     row = cursor.execute(TOKEN).fetchone()
     stored: str | None = row[0] if row else None
     since, held = (asked.since, asked.held) if asked.told else (stored, stored)
-    tokens = Tokens(since, held, changes.next_batch)
+    tokens = Tokens(since, held, changes.next_batch, asked.full_state)
     if stored is not None and stored == changes.next_batch and (held != stored or not asked.told):
         return tokens, True
     if held != stored:
@@ -138,7 +138,7 @@ def _write_stripped(write: Write, row: RoomRow, changes: RoomChanges, covered: s
     assert changes.pile is not None
     stripped.replace_pile(write, row.id, changes.pile, changes.stripped)
     row.membership = changes.pile
-    row.covered_to = covered
+    freeze(write, row, covered)
     row.inviter = changes.inviter
     row.invited_directly = int(changes.invited_directly)
     write.derive.add(row.id)
@@ -160,8 +160,14 @@ def _write_stay(
     steps = [step for step in changes.steps if _is_itself(step, known.get(step.event_id))]
     whole = apply_steps(write, row, steps, ids, places, before, new_room=new_room, restates=changes.restates)
     _members_synced(write, row, changes, whole=whole)
+    was_inside = row.membership == "join"
     row.membership = changes.membership or _own_membership(write, row)
-    row.covered_to = None if row.membership == "join" else (timeline and timeline.prev_batch) or covered
+    if row.membership == "join":
+        row.covered_to = row.covered_batch = None
+        if not was_inside:
+            reopen(write, row)
+    else:
+        freeze(write, row, (timeline and timeline.prev_batch) or covered)
 
 
 def _write_events(
@@ -180,7 +186,8 @@ def _write_events(
     if changes.state_events:
         ids = write_events(write, row.id, "state", changes.state_events, known)
     if timeline is not None:
-        fresh, places, before = place_timeline(write, row, timeline, known, covered, tokens)
+        restarts = row.membership != "join" or (changes.restates and not tokens.full_state)
+        fresh, places, before = place_timeline(write, row, timeline, known, covered, tokens, restarts=restarts)
         if timeline.events:
             ids |= write_events(write, row.id, "timeline", timeline.events, known, fresh, timeline.prev_batch)
     elif row.last_segment is not None:
@@ -246,7 +253,7 @@ def _leave_unseen(write: Write, seen: set[int], tokens: Tokens, joined: Collecti
         row = room.find_by_id(write, number)
         before = room.copy(row)
         if row.membership == "join" and row.covered_to is None:
-            row.covered_to = tokens.held  # also if we are still in: this response told nothing of its timeline
+            freeze(write, row, tokens.held)  # also if we are still in: this response told nothing of its timeline
         if room_id not in joined:
             clear_typing(write, number)
             stripped.clear_piles(write, number)

@@ -12,7 +12,7 @@ from syncstore.store.write import Redaction, Write
 
 INSERT_EVENT = insert(event)
 FIND_EVENT = """
-    SELECT id, segment, position, redacted_by, type, state_key FROM event WHERE room = ? AND event_id = ?
+    SELECT id, segment, position, redacted_by, type, state_key, batch FROM event WHERE room = ? AND event_id = ?
 """
 # What a later copy may add to a row that had no place: its place, and what only timelines carry.
 PLACE_EVENT = """
@@ -36,6 +36,7 @@ class Known(NamedTuple):
     redacted_by: str | None
     type: str
     state_key: str | None
+    batch: int
 
     @property
     def place(self) -> Place | None:

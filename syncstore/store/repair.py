@@ -16,7 +16,7 @@ from syncstore.store.naming import derive_rooms
 from syncstore.store.redaction import apply_redactions
 from syncstore.store.room import RoomRow
 from syncstore.store.state import apply_steps
-from syncstore.store.timeline import open_walk
+from syncstore.store.timeline import freeze, open_walk
 from syncstore.store.write import Write, finish_page
 
 TOKEN = "SELECT token FROM stream WHERE name = 'sync'"
@@ -54,7 +54,7 @@ def _enter(write: Write, row: RoomRow, token: str) -> None:
     stripped.clear_piles(write, row.id)
     row.inviter, row.invited_directly = None, 0
     open_walk(write, row, row.covered_to, token)
-    row.membership, row.covered_to = "join", None
+    row.membership, row.covered_to, row.covered_batch = "join", None, None
     write.touch(row.id, "membership")
 
 
@@ -76,7 +76,7 @@ def mark_left(connections: Connections, room_id: str) -> None:
         write = Write(cursor, "repair", int(time.time() * 1000))
         row, before = _found(write, room_id)
         if row.membership == "join" and row.covered_to is None:
-            row.covered_to = cursor.execute(TOKEN).fetchone()[0]
+            freeze(write, row, cursor.execute(TOKEN).fetchone()[0])
         row.membership = "leave"
         clear_typing(write, row.id)
         write.touch(row.id, "membership")

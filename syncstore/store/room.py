@@ -42,6 +42,7 @@ class RoomRow:
     suspect: str | None
     suspect_batch: int | None
     batch: int
+    covered_batch: int | None
 
 
 _COLUMNS = [field.name for field in fields(RoomRow)]

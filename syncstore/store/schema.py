@@ -114,6 +114,7 @@ room = Table(
     Column("suspect", Text),
     Column("suspect_batch", Integer),
     _batch(),
+    Column("covered_batch", Integer),  # the batch that set covered_to; null with it
 )
 
 # Only "is there any" is asked of it, once per commit.
@@ -249,6 +250,10 @@ gap = Table(
     Column("leased_until", Integer),
     Column("opened_by", Integer, nullable=False),
     Column("leased_by", Text),  # host:process that asks for a page now
+    # Events born in an earlier batch surely lie beyond the older end; 0: nothing is known to.
+    Column("older_than", Integer, nullable=False, server_default=text("0")),
+    Column("last_walk", Text),  # the token of the page before
+    Column("ended_at", Text),  # where the walk seemed to end; the page before is being asked for once more
     sqlite_autoincrement=True,
 )
 Index("gap_by_place", gap.c.room, gap.c.segment, unique=True)

@@ -18,9 +18,12 @@ from syncstore.store.schema import SEGMENT_SPACING
 from syncstore.store.write import Write
 
 NEW_GAP = """
-    INSERT INTO gap (room, kind, segment, prev_batch, walk, since, by_arrival, status, opened_by)
-    VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?)
+    INSERT INTO gap (room, kind, segment, prev_batch, walk, since, by_arrival, status, opened_by, older_than)
+    VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?, ?)
 """
+
+
+REOPEN = "UPDATE gap SET status = 'open', reason = NULL WHERE room = ? AND status = 'unreachable'"
 
 
 class Tokens(NamedTuple):
@@ -29,11 +32,18 @@ class Tokens(NamedTuple):
     since: str | None
     held: str | None
     next_batch: str
+    full_state: bool = False
 
 
 def coverage(row: RoomRow, joined_before: bool, tokens: Tokens) -> str | None:
     """The token up to which the room's timeline is known: the store's own while joined, unless it was frozen."""
     return tokens.held if joined_before and row.covered_to is None else row.covered_to
+
+
+def freeze(write: Write, row: RoomRow, token: str | None) -> None:
+    """The room is no longer covered beyond a token; what is stored by then lies before it."""
+    if token != row.covered_to:
+        row.covered_to, row.covered_batch = token, write.batch
 
 
 def place_timeline(
@@ -43,13 +53,17 @@ def place_timeline(
     known: dict[str, Known],
     covered: str | None,
     tokens: Tokens,
+    *,
+    restarts: bool,
 ) -> tuple[list[Place | None], list[Place], Place]:
     """Give places to the events of a timeline, opening a segment and a gap where promise 12 asks for it.
+
+    restarts: the server took us for newly joined, and listed by topology whatever the request's since was.
 
     Returns (new places, None where an event keeps its own; the place of every event, kept or new; the place
     before the first of them), and moves the row's last place.
     """
-    continues = tokens.since is not None and tokens.since == covered
+    continues = not restarts and tokens.since is not None and tokens.since == covered
     _take_from_islands(write, row, change.events, known)
     if row.last_segment is None:
         _open_first(write, row, change, covered, continues, tokens)
@@ -121,7 +135,11 @@ def _open(
     row.last_segment, row.last_position = segment, -1
     since = None if kind == "start" else covered
     walk = change.prev_batch if continues else tokens.next_batch
-    values = (row.id, kind, segment, change.prev_batch, walk, since, int(continues), write.batch)
+    # While joined all that is stored came before the coverage token; else what came before the batch that froze it.
+    older_than = write.batch if row.covered_to is None else row.covered_batch or 0
+    if since is None:
+        older_than = 0
+    values = (row.id, kind, segment, change.prev_batch, walk, since, int(continues), write.batch, older_than)
     write.cursor.execute(NEW_GAP, values)
     write.touch(row.id, "gaps")
 
@@ -134,6 +152,13 @@ def open_walk(write: Write, row: RoomRow, covered: str | None, token: str) -> No
         _open(write, row, SEGMENT_SPACING, "start", change, None, False, tokens)
     else:
         _open(write, row, row.last_segment + SEGMENT_SPACING, "absence", change, covered, False, tokens)
+
+
+def reopen(write: Write, row: RoomRow) -> None:
+    """A server that refused us while we were outside may answer now that we are back."""
+    write.cursor.execute(REOPEN, (row.id,))
+    if write.cursor.rowcount:
+        write.touch(row.id, "gaps")
 
 
 def _recency(row: RoomRow, events: list[RoomEvent], fresh: list[Place | None]) -> None:

@@ -32,7 +32,8 @@ FORGET = (
 )
 # While joined the coverage token is the store's own: with a new login that token is gone, so it is kept per room.
 FREEZE_COVERAGE = """
-    UPDATE room SET covered_to = (SELECT token FROM stream WHERE name = 'sync')
+    UPDATE room SET covered_to = (SELECT token FROM stream WHERE name = 'sync'),
+        covered_batch = (SELECT coalesce(max(id), 0) + 1 FROM batch)
     WHERE membership = 'join' AND covered_to IS NULL
 """
 REBIND = (

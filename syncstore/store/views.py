@@ -8,12 +8,12 @@ text: one row with a lone surrogate would otherwise make a whole query fail.
 from __future__ import annotations
 
 # The edit that counts: the newest valid one of the same sender, the greater id where the times are equal (Client-Server
-# API, "Event replacements"). e is the event that may have been edited.
+# API, "Event replacements"). e is the event that may have been edited. A redacted edit relates to nothing any more.
 LATEST_EDIT = """
     (SELECT x.id FROM event x
     WHERE x.room = e.room AND x.relates_to = e.event_id AND x.rel_type = 'm.replace' AND x.sender = e.sender
         AND x.type = e.type AND x.state_key IS NULL AND e.state_key IS NULL AND e.rel_type IS NOT 'm.replace'
-        AND x.redacted_by IS NULL AND e.redacted_by IS NULL
+        AND e.redacted_by IS NULL
         AND x.odd & 4 = 0 AND json_type(x.content, '$."m.new_content"') = 'object'
     ORDER BY x.origin_server_ts DESC, x.event_id DESC LIMIT 1)
 """
@@ -134,7 +134,7 @@ VIEWS: dict[str, str] = {
             min(e.event_id) AS reaction_id, min(e.origin_server_ts) AS origin_server_ts
         FROM event e JOIN room r ON r.id = e.room
         WHERE e.relates_to IS NOT NULL AND e.rel_type = 'm.annotation' AND e.type = 'm.reaction'
-            AND e.redacted_by IS NULL AND e.odd = 0 AND json_type(e.content, '$."m.relates_to".key') = 'text'
+            AND e.odd = 0 AND json_type(e.content, '$."m.relates_to".key') = 'text'
         GROUP BY e.room, e.relates_to, key, e.sender
     """,
     "gaps": """

@@ -9,20 +9,13 @@ from syncstore.net import Answer, Homeserver
 
 # Longer than a request may take: a lease that outlives its process ends by itself.
 _LEASE_SECONDS = 180.0
+# Servers cut longer pages to 1,000 without a word; then one event more could not be told from none.
+_MOST = 999
 
 
 def fill(server: Homeserver, store: SyncStore, gap: Gap, limit: int) -> Filled:
     """Fetch and commit one page of a gap."""
-    with store.lease_gap(gap, _LEASE_SECONDS) as row:
-        if row is None or row.status == "closed":
-            return _filled(store, gap, 0)
-        try:
-            asked, answer = _page(server, store, gap, row.walk, row.since, limit)
-        except _Unreachable as error:
-            store.give_up_gap(gap, str(error))
-            return _filled(store, gap, 0)
-        done = store.apply_page(gap, asked, answer.body)
-    return _filled(store, gap, done.added)
+    return _fill(server, store, gap, limit)[0]
 
 
 def fill_all(server: Homeserver, store: SyncStore, budget: int, limit: int) -> int:
@@ -31,13 +24,29 @@ def fill_all(server: Homeserver, store: SyncStore, budget: int, limit: int) -> i
     for gap in store.gaps():
         current: Gap | None = gap
         while budget > 0 and current is not None and current.status == "open":
+            filled, asked = _fill(server, store, current, limit)
+            if not asked:
+                break  # another process is at it, or it went with an island
             budget -= 1
-            filled = fill(server, store, current, limit)
             added += filled.events_added
-            if filled.gap == current:
-                break  # another process is at it
             current = filled.gap
     return added
+
+
+def _fill(server: Homeserver, store: SyncStore, gap: Gap, limit: int) -> tuple[Filled, bool]:
+    """One page, and whether anything was asked for."""
+    with store.lease_gap(gap, _LEASE_SECONDS) as row:
+        if row is None or row.status == "closed":
+            return _filled(store, gap, 0), False
+        # A walk that seems to have ended asks for its last page once more, longer by an event (store/gap.py).
+        wanted = min(limit, _MOST) + (row.ended_at is not None)
+        try:
+            asked, answer = _page(server, store, gap, row.walk, row.since, wanted)
+        except _Unreachable as error:
+            store.give_up_gap(gap, str(error))
+            return _filled(store, gap, 0), True
+        done = store.apply_page(gap, asked, answer.body)
+    return _filled(store, gap, done.added), True
 
 
 class _Unreachable(Exception):  # noqa: N818 - becomes the gap's reason

@@ -36,7 +36,7 @@ class Expected:
         for section in ("leave", "join", "invite", "knock"):
             for entry in answer["rooms"]:
                 if entry["section"] == section:
-                    self._entry(entry, answer["since"], answer["next_batch"])
+                    self._entry(entry, answer["since"], answer["next_batch"], full_state=answer["full_state"])
         if snapshot:
             self._absent({entry["room_id"] for entry in answer["rooms"]})
         self.account_data.update(deepcopy(answer["account_data"]))
@@ -64,7 +64,7 @@ class Expected:
 
     # -- rooms
 
-    def _entry(self, entry: Json, since: str | None, next_batch: str) -> None:
+    def _entry(self, entry: Json, since: str | None, next_batch: str, *, full_state: bool) -> None:
         room = self.rooms.setdefault(entry["room_id"], _new_room())
         covered = self.token if room["membership"] == "join" else room["coverage"]
         room["coverage"] = covered
@@ -75,8 +75,10 @@ class Expected:
             return
         room["invite"], room["knock"] = {}, {}
         _receive(room, entry, self.shows)
-        _state(room, entry, self.shows)
+        restated = _state(room, entry, self.shows)
         contiguous = since is not None and since == covered
+        # A server that sends everything anew, unasked, took us for newly joined: what it lists proves nothing.
+        contiguous = contiguous and room["membership"] == "join" and (full_state or not restated)
         if _timeline(room, entry, contiguous):
             begin = entry["prev_batch"] if contiguous else next_batch
             room["walks"].append((begin, room["segments"][-1]["gap"]["since"]))
@@ -140,8 +142,8 @@ def _receive(room: Json, entry: Json, shows: Shows) -> None:
             room["stripped"].add(target)
 
 
-def _state(room: Json, entry: Json, shows: Shows) -> None:
-    """Promises 8 and 9: a delta is laid over the pile; a block or timeline with the creation restates the room."""
+def _state(room: Json, entry: Json, shows: Shows) -> bool:
+    """Promises 8 and 9: a delta is laid over the pile; a block or timeline with the creation (True) restates it."""
     events, timeline = entry["events"], entry["timeline"]
     if shows == "end":
         left = [one for one in timeline if entry["section"] == "leave" and key_of(events[one]) == _OWN]
@@ -154,6 +156,7 @@ def _state(room: Json, entry: Json, shows: Shows) -> None:
     if CREATE in brought and CREATE in room["state"]:
         room["state"] = {}
     room["state"] |= brought
+    return CREATE in brought
 
 
 def _timeline(room: Json, entry: Json, contiguous: bool) -> bool:

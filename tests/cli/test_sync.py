@@ -97,9 +97,10 @@ def test_backfill_closes_a_gap_and_says_so(store: Path, run: Run, server: FakeSe
     server.pages = [
         json.dumps({"start": "p2", "end": "p9", "chunk": [older]}).encode(),
         b'{"start": "p9", "chunk": []}',
+        json.dumps({"start": "p2", "end": "p9", "chunk": [older]}).encode(),
         b'{"start": "p1", "chunk": []}',
     ]
-    done = run("backfill", bodies.ROOM, "--pages", 2, "--homeserver", server.url)
+    done = run("backfill", bodies.ROOM, "--pages", 3, "--homeserver", server.url)
     assert done.code == 0, done.err
     assert done.out.endswith(f"(limited) of {bodies.ROOM}: 1 events added, closed\n")
     assert "between" in run("timeline", bodies.ROOM).out

@@ -171,6 +171,18 @@ def test_p21_an_island_in_the_wrong_gap_moves_to_the_right_one(
 
 
 @pytest.mark.parametrize(("number", "clock"), [(45, 5), (10, 50)])
+def test_p21_its_own_walk_takes_an_island_to_its_gap(line: Line, store: SyncStore, number: int, clock: int) -> None:
+    body = {"event": said(number) | {"origin_server_ts": clock * 1000}, "start": f"t{number}"}
+    store.apply_context(ROOM, json.dumps(body).encode())
+    island = next(gap for gap in store.gaps() if gap.kind == "island")
+    while line.fill(island, 5):
+        pass
+    assert shown(store) == (
+        ["0-2", "|", "30-45", "|", "57-59"] if number == 45 else ["0-10", "|", "30-32", "|", "57-59"]
+    )
+
+
+@pytest.mark.parametrize(("number", "clock"), [(45, 5), (10, 50)])
 def test_p21_a_gap_that_closes_without_its_island_gives_it_away(
     line: Line, store: SyncStore, number: int, clock: int
 ) -> None:
@@ -198,6 +210,18 @@ def test_p21_a_jump_beside_the_timeline_grows_it(line: Line, store: SyncStore) -
     line.jump(34, around=2)
     line.jump(55, around=2)
     assert shown(store) == ["0-2", "|", "30-36", "|", "53-59"]
+
+
+def test_p21_where_a_gap_was_closed_nothing_grows(line: Line, store: SyncStore) -> None:
+    """The server shows an event between two that are proven to follow each other: only it knows where that belongs."""
+    lower = store.gaps()[-1]
+    while line.fill(lower):
+        pass
+    assert shown(store) == ["0-32", "|", "57-59"]
+    hidden = {"event": message("$hidden"), "events_before": [said(2)], "events_after": [said(3)]}
+    store.apply_context(ROOM, json.dumps(hidden).encode())
+    found = store.room(ROOM).event("$hidden")
+    assert found is not None and found.segment is None
 
 
 def test_p21_two_islands_that_touch_are_one_when_walked(line: Line, store: SyncStore) -> None:

@@ -16,7 +16,7 @@ from syncstore.model.records import Event, Gap
 from tests.account.events import ME
 from tests.account.pages import Ending
 from tests.account.server import Account
-from tests.store.bodies import ROOM, Body, Json, message, page
+from tests.store.bodies import ROOM, Body, Json, member, message, page
 from tests.sync.fake import Modelled, Scripted
 
 REFUSED = ServerError("M_UNKNOWN: Invalid token", status=400, errcode="M_UNKNOWN")
@@ -61,10 +61,50 @@ def test_p14_pages_are_asked_for_between_both_ends(server: Scripted, store: Sync
 
 
 def test_p14_an_empty_page_with_another_end_goes_on(server: Scripted, store: SyncStore, gap: Gap) -> None:
-    server.will("messages", page(end="q1"), page(message("$y"), end="q2"), page(end="q2"))
+    last = page(message("$y"), end="q2")
+    server.will("messages", page(end="q1"), last, page(end="q2"), last)
     assert Syncer(server.face(), store).backfill_all(budget=10) == 1
-    assert [asked["from_"] for asked in server.asked("messages")] == ["p2", "q1", "q2"]
+    assert [asked["from_"] for asked in server.asked("messages")] == ["p2", "q1", "q2", "q1"]
     assert store.gaps() == []
+
+
+@pytest.mark.parametrize("nothing", [page(), page(end="q1")])
+def test_p14_an_end_is_asked_for_once_more_with_one_event_more(
+    server: Scripted, store: SyncStore, gap: Gap, nothing: bytes
+) -> None:
+    """Some servers compare tokens by arrival alone.
+
+    A page that ends with the first event after `to` is then followed by an empty one, though a late event stands below
+    it in the graph.
+    """
+    server.will("messages", page(message("$y"), end="q1"), nothing)
+    server.will("messages", page(message("$y"), message("$late"), end="q2"), page())
+    server.will("messages", page(message("$y"), message("$late"), end="q2"))
+    assert Syncer(server.face(), store).backfill_all(budget=10, limit=1) == 2
+    assert [(asked["from_"], asked["limit"]) for asked in server.asked("messages")] == [
+        ("p2", 1),
+        ("q1", 1),
+        ("p2", 2),
+        ("q2", 1),
+        ("p2", 2),
+    ]
+    assert (placed(store), store.gaps()) == (["$a", "$late", "$y", "$z"], [])
+
+
+def test_p14_pages_are_never_longer_than_servers_give(server: Scripted, store: SyncStore, gap: Gap) -> None:
+    server.will("messages", page())
+    Syncer(server.face(), store).backfill(gap, limit=5000)
+    assert server.asked("messages")[0]["limit"] == 999
+
+
+def test_p12_what_was_refused_while_we_were_outside_is_open_again(server: Scripted, store: SyncStore, gap: Gap) -> None:
+    server.will("messages", ServerError("M_FORBIDDEN: banned", status=403))
+    syncer = Syncer(server.face(), store)
+    assert syncer.backfill(gap).gap != gap
+    store.apply(Body("s3").leave(ROOM, member("$ban", ME, "ban")).done(), since="s2")
+    assert store.gaps()[0].status == "unreachable"
+    store.apply(Body("s4").join(ROOM, member("$back", ME, "join"), limited=True).done(), since="s3")
+    assert [one.status for one in store.gaps()] == ["open", "open"]
 
 
 def test_p14_a_server_that_gives_the_same_page_for_ever_is_asked_once(

@@ -23,7 +23,6 @@ REACTIONS = (
     """
     SELECT e.sender, e.event_id, e.content FROM room r JOIN event e ON e.room = r.id
     WHERE r.room_id = ? AND e.relates_to = ? AND e.rel_type = 'm.annotation' AND e.type = 'm.reaction'
-        AND e.redacted_by IS NULL
     """
     + _IN_ORDER
 )
@@ -32,13 +31,12 @@ THREADS = """
     FROM own_account a CROSS JOIN room r JOIN event e ON e.room = r.id
         LEFT JOIN thread_count c ON c.room = e.room AND c.thread_id = e.relates_to
     WHERE r.room_id = ? AND e.relates_to IS NOT NULL AND e.rel_type = 'm.thread' AND e.state_key IS NULL
-        AND e.redacted_by IS NULL
     GROUP BY e.relates_to
 """
 LATEST_OF_THREAD = (
     _EVENTS
     + """
-    AND e.relates_to = ? AND e.rel_type = 'm.thread' AND e.state_key IS NULL AND e.redacted_by IS NULL
+    AND e.relates_to = ? AND e.rel_type = 'm.thread' AND e.state_key IS NULL
     ORDER BY e.segment DESC, e.position DESC, e.origin_server_ts DESC, e.event_id DESC LIMIT 1
 """
 )
