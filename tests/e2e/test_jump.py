@@ -11,7 +11,7 @@ from examples import lab
 from syncstore import Event, Gap, Syncer
 from syncstore.errors import ServerError
 
-from .sleeper import Scene, Sleeper, differences, disorder
+from .sleeper import LIMIT, Scene, Sleeper, differences, disorder
 from .stage import Stage
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
@@ -71,7 +71,7 @@ def test_p21_reading_on_from_an_island_in_both_directions(
         syncer.jump(scene.id, scene.log[25], limit=4)
         syncer.jump(scene.id, scene.log[27], limit=10)
         ids = sleeper.ids(scene.id)
-        assert ids[: len(ids) - 10] == scene.log[22:33]
+        assert ids[:-LIMIT] == scene.log[22:33]
         island = next(gap for gap in sleeper.gaps(scene.id) if gap.kind == "island")
         while (filled := syncer.backfill(island, limit=10).gap) is not None:
             island = filled
