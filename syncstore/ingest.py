@@ -26,7 +26,7 @@ from syncstore.store.members import apply_members
 from syncstore.store.page import PageDone, apply_page
 from syncstore.store.query import account as account_query
 from syncstore.store.query import drift
-from syncstore.wire import parse, parse_context, parse_members, parse_page, parse_state
+from syncstore.wire import parse, parse_context, parse_members, parse_page, parse_start, parse_state
 
 _POLL_SECONDS = 0.1
 
@@ -114,12 +114,13 @@ class SyncStore(Reads):
         self._settle(applied.redacted)
         return applied
 
-    def apply_page(self, gap: Gap, asked: str, body: bytes | bytearray) -> PageDone:
+    def apply_page(self, gap: Gap, asked: str, body: bytes | bytearray, *, again: bool = False) -> PageDone:
         """Commit an answer of /messages (dir=b, from=asked) into a gap, with the gap's new token.
 
+        again: it was asked for because the leased row had `ended_at`, with a limit longer by one (decision 0013).
         Discarded if the gap no longer holds `asked`. Raises WireError for a body that is no page.
         """
-        done = apply_page(self._connections, gap.id, asked, parse_page(body, gap.room_id))
+        done = apply_page(self._connections, gap.id, asked, parse_page(body, gap.room_id), again=again)
         self._settle(done.redacted)
         return done
 
@@ -195,9 +196,9 @@ class SyncStore(Reads):
         finally:
             release_gap(self._connections, gap.id, until)
 
-    def renew_gap(self, gap: Gap, asked: str | None, context: bytes | bytearray) -> str | None:
-        """Give a gap whose token was null or refused the token of a /context answer; None if it holds none."""
-        token = parse_context(context, gap.room_id).start
+    def renew_gap(self, gap: Gap, asked: str | None, answer: bytes | bytearray) -> str | None:
+        """Give a gap whose token was null or refused the `start` of another answer; None if that holds none."""
+        token = parse_start(answer)
         if token is not None:
             gaps.renew_walk(self._connections, gap.id, asked, token)
         return token

@@ -155,7 +155,10 @@ def _write_stay(
     known: dict[str, Known] = {}
     if not new_room:
         known = known_events(write, row.id, (*events, *changes.state_events))
-    ids, places, before = _write_events(write, row, changes, timeline, known, covered, tokens)
+    # A server that sends everything anew, unasked, took us for newly joined: what it lists proves nothing.
+    restarts = row.membership != "join" or (changes.restates and not tokens.full_state)
+    continues = not restarts and tokens.since is not None and tokens.since == covered
+    ids, places, before = _write_events(write, row, changes, timeline, known, covered, tokens, continues=continues)
     _set_aside_impostors(write, row, (*events, *changes.state_events), known)
     steps = [step for step in changes.steps if _is_itself(step, known.get(step.event_id))]
     whole = apply_steps(write, row, steps, ids, places, before, new_room=new_room, restates=changes.restates)
@@ -167,7 +170,8 @@ def _write_stay(
         if not was_inside:
             reopen(write, row)
     else:
-        freeze(write, row, (timeline and timeline.prev_batch) or covered)
+        # A token out of a list by topology bounds nothing that arrives late: then the older one stays.
+        freeze(write, row, (continues and timeline and timeline.prev_batch) or covered)
 
 
 def _write_events(
@@ -178,6 +182,8 @@ def _write_events(
     known: dict[str, Known],
     covered: str | None,
     tokens: Tokens,
+    *,
+    continues: bool,
 ) -> tuple[dict[str, int], list[Place], Place | tuple[None, None]]:
     """Store the events of an entry: (row ids by event_id, places of the timeline's events, where it begins)."""
     places: list[Place] = []
@@ -186,8 +192,7 @@ def _write_events(
     if changes.state_events:
         ids = write_events(write, row.id, "state", changes.state_events, known)
     if timeline is not None:
-        restarts = row.membership != "join" or (changes.restates and not tokens.full_state)
-        fresh, places, before = place_timeline(write, row, timeline, known, covered, tokens, restarts=restarts)
+        fresh, places, before = place_timeline(write, row, timeline, known, covered, tokens, continues=continues)
         if timeline.events:
             ids |= write_events(write, row.id, "timeline", timeline.events, known, fresh, timeline.prev_batch)
     elif row.last_segment is not None:

@@ -29,11 +29,14 @@ class PageDone(NamedTuple):
     discarded: bool = False
 
 
-def apply_page(connections: Connections, gap_id: int, asked: str, page: Page) -> PageDone:
-    """Commit one page of a gap with its new token, or discard it if the gap no longer holds `asked`."""
+def apply_page(connections: Connections, gap_id: int, asked: str, page: Page, *, again: bool) -> PageDone:
+    """Commit one page of a gap with its new token, or discard it if the gap no longer holds `asked`.
+
+    again: the page was asked for once more, longer by an event, because the walk seemed to have ended.
+    """
     with connections.write() as cursor:
         gap = find_gap(cursor, gap_id)
-        if gap is None or gap.status == "closed" or gap.walk != asked:
+        if gap is None or gap.status == "closed" or gap.walk != asked or again != (gap.ended_at is not None):
             return PageDone(0, 0, discarded=True)
         write = Write(cursor, "page", int(time.time() * 1000))
         write_quarantine(write, page.bad)

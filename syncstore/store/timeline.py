@@ -54,16 +54,15 @@ def place_timeline(
     covered: str | None,
     tokens: Tokens,
     *,
-    restarts: bool,
+    continues: bool,
 ) -> tuple[list[Place | None], list[Place], Place]:
     """Give places to the events of a timeline, opening a segment and a gap where promise 12 asks for it.
 
-    restarts: the server took us for newly joined, and listed by topology whatever the request's since was.
+    continues: whether the server listed by arrival, from the coverage token on.
 
     Returns (new places, None where an event keeps its own; the place of every event, kept or new; the place
     before the first of them), and moves the row's last place.
     """
-    continues = not restarts and tokens.since is not None and tokens.since == covered
     _take_from_islands(write, row, change.events, known)
     if row.last_segment is None:
         _open_first(write, row, change, covered, continues, tokens)
@@ -103,6 +102,8 @@ def _joins_on(row: RoomRow, events: list[RoomEvent], known: dict[str, Known]) ->
 
     The state block does not count: it may name that event however much came since.
     """
+    if row.last_position < 0:
+        return False  # the segment has what back-fill brought, and nothing newer
     newest = (row.last_segment, row.last_position)
     return any(known[one.event_id].place == newest for one in events if one.event_id in known)
 

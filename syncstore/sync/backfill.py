@@ -45,7 +45,7 @@ def _fill(server: Homeserver, store: SyncStore, gap: Gap, limit: int) -> tuple[F
         except _Unreachable as error:
             store.give_up_gap(gap, str(error))
             return _filled(store, gap, 0), True
-        done = store.apply_page(gap, asked, answer.body)
+        done = store.apply_page(gap, asked, answer.body, again=row.ended_at is not None)
     return _filled(store, gap, done.added), True
 
 
@@ -64,8 +64,8 @@ def _page(
     """The next page and the token it was asked with.
 
     A refused next_batch gives way to the gap's prev_batch: some servers page from that only. If that is refused too, or
-    if there is none, the token is renewed by /context. A server that was rebuilt refuses the older end as well: then
-    the walk goes on without it, and closes by overlap.
+    if there is none, the token is renewed. A server that was rebuilt refuses the older end as well: then the walk goes
+    on without it, and closes by overlap.
     """
     for token in dict.fromkeys((walk, gap.prev_batch)):
         if token is not None and (answer := _unless_refused(server, gap, token, to, limit)) is not None:
@@ -92,7 +92,13 @@ def _unless_refused(server: Homeserver, gap: Gap, token: str, to: str | None, li
 
 
 def _renewed(server: Homeserver, store: SyncStore, gap: Gap, walk: str | None) -> str:
-    """A token just before the event after the gap, asked for by /context."""
+    """A new token: of the room's newest end, or, from a server that does not tell that, just before the next event.
+
+    The second may start too low if that event arrived late (docs/decisions/0013).
+    """
+    token = _from_the_top(server, store, gap, walk)
+    if token is not None:
+        return token
     if gap.oldest_after is None:
         raise _Unreachable("the server takes no token of this gap, and no event after it is stored")
     try:
@@ -103,6 +109,17 @@ def _renewed(server: Homeserver, store: SyncStore, gap: Gap, walk: str | None) -
     if token is None or token == walk:
         raise _Unreachable(f"the server gives no token before {gap.oldest_after}")
     return token
+
+
+def _from_the_top(server: Homeserver, store: SyncStore, gap: Gap, walk: str | None) -> str | None:
+    """The token of the newest end: servers since specification 1.3 page from there without `from`."""
+    try:
+        answer = server.messages(gap.room_id, from_=None, to=None, dir="b", limit=1)
+    except ServerError as error:
+        if error.status == 400:
+            return None
+        raise _told(error) from None
+    return store.renew_gap(gap, walk, answer.body)
 
 
 def _told(error: ServerError) -> Exception:

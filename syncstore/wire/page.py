@@ -47,6 +47,12 @@ def parse_context(body: bytes | bytearray, room_id: str) -> Page:
     return page
 
 
+def parse_start(body: bytes | bytearray) -> str | None:
+    """The `start` of an answer of /messages or /context: the token before its first event."""
+    keys, source = split_body(body)
+    return _token(keys, source, "start")
+
+
 def _listed(raw: msgspec.Raw | None, name: str, room_id: str) -> list[msgspec.Raw]:
     try:
         return [] if raw is None else split_list(raw)

@@ -48,11 +48,12 @@ class Line:
             if row is None or row.status == "closed":
                 return False
             assert row.walk is not None
-            token = row.walk
+            token, again = row.walk, row.ended_at is not None
             end = 0 if row.since is None or deaf else int(row.since[1:])
         start = int(token[1:])
-        found = [said(number) for number in range(start - 1, max(end, start - limit) - 1, -1)]
-        self.store.apply_page(gap, token, page(*found, end=f"t{start - len(found)}" if found else None))
+        found = [said(number) for number in range(start - 1, max(end, start - limit - again) - 1, -1)]
+        body = page(*found, end=f"t{start - len(found)}" if found else None)
+        self.store.apply_page(gap, token, body, again=again)
         return True
 
     def fill_all(self, limit: int = 4) -> None:

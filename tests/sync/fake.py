@@ -91,7 +91,8 @@ class Modelled(Scripted):
 
     def messages(self, room_id: str, **asked: Any) -> Answer:
         self.calls.append(("messages", {"room_id": room_id} | asked))
-        page = messages(self.account, room_id, asked["from_"], asked["to"], asked["limit"], self.ending)
+        from_ = asked["from_"] or f"s{self.account.clock}_0"
+        page = messages(self.account, room_id, from_, asked["to"], asked["limit"], self.ending)
         return answer(json.dumps(page).encode())
 
     def joined_rooms(self) -> list[str]:
