@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.store.bodies import ANN, ME, ROOM, create, member, message, topic
+from tests.store.bodies import ANN, ME, ROOM, create, member, message, page, topic
 from tests.store.conftest import Feed, Sql
 
 GAPS = "SELECT kind, prev_batch, since, newest_before, oldest_after, status FROM gaps ORDER BY segment"
@@ -177,3 +177,40 @@ def test_p12_a_leave_entry_that_tells_nothing_keeps_the_coverage(feed: Feed, sql
     feed.take(feed.next.leave(ROOM, told=False))
     feed.take(feed.next.join(ROOM, member("$in", ME, "join", sender=ANN), prev_batch="p3"))
     assert [row[2] for row in sql(GAPS)] == ["s1"]
+
+
+def test_p12_a_timeline_with_the_whole_state_unasked_does_not_continue(feed: Feed, sql: Sql) -> None:
+    """Left and back between two syncs: the server took us for newly joined, and what it lists proves nothing."""
+    begin(feed)
+    token = feed.store.token
+    again = [create(), member("$back", ME, "join")]
+    feed.take(feed.next.join(ROOM, message("$out"), message("$z"), state=again, limited=True, prev_batch="p9"))
+    gap = feed.store.gaps()[0]
+    assert (gap.kind, gap.since, gap.prev_batch) == ("absence", token, "p9")
+    assert sql("SELECT walk FROM gap WHERE id = ?", gap.id) == [(feed.store.token,)]
+
+
+def test_p12_the_whole_state_that_was_asked_for_continues(feed: Feed, sql: Sql) -> None:
+    begin(feed)
+    before = len(feed.store.gaps())
+    feed.take(feed.next.join(ROOM, message("$z"), state=[create(), member("$me", ME, "join")]), full_state=True)
+    assert len(feed.store.gaps()) == before
+
+
+def test_p12_a_farewell_listed_by_topology_bounds_nothing(feed: Feed) -> None:
+    """Its prev_batch is no moment: the coverage reaches only to where it did before."""
+    begin(feed)
+    token = feed.store.token
+    feed.snapshot(feed.next.leave(ROOM, message("$z"), member("$bye", ME, "leave"), limited=True, prev_batch="t5-9"))
+    feed.take(feed.next.join(ROOM, member("$back", ME, "join"), limited=True, prev_batch="p7"))
+    assert feed.store.gaps()[0].since == token
+
+
+def test_p12_filled_history_is_no_newest_event(feed: Feed, sql: Sql) -> None:
+    """A segment without a live event: what back-fill brought into it does not join a later timeline on."""
+    feed.take(feed.next.join(ROOM, message("$a"), prev_batch=None))
+    feed.take(feed.next.join(ROOM, limited=True, prev_batch="p"))
+    feed.store.apply_page(feed.store.gaps()[0], "p", page(message("$late"), end="q"))
+    assert sql("SELECT segment, position FROM timeline WHERE event_id = '$late'") == [(2 << 20, -1)]
+    feed.take(feed.next.join(ROOM, message("$late"), message("$z"), limited=True, prev_batch="r"))
+    assert [gap.prev_batch for gap in feed.store.gaps()] == ["r", "q"]

@@ -193,3 +193,31 @@ def test_p13_a_limited_sync_while_a_page_is_under_way(feed: Feed, gap: Gap, sql:
     assert [row[0] for row in sql(PLACES)][-3:] == ["$y", "$z", "$new"]
     assert feed.store.gap(newest.id) == newest
     assert feed.store.check() == []
+
+
+def test_p14_a_farewell_s_own_events_are_no_overlap(feed: Feed, sql: Sql) -> None:
+    """They lie after the older end: a server that heeds `to` pages through them, and late events stand below."""
+    feed.take(feed.next.join(ROOM, message("$a"), state=[create()], prev_batch=None))
+    last = [message(f"$l{number}") for number in range(3)]
+    feed.take(feed.next.leave(ROOM, *last, member("$bye", ME, "leave"), prev_batch="p2"))
+    feed.take(feed.next.join(ROOM, member("$back", ME, "join"), limited=True, prev_batch="p3"))
+    gap = feed.store.gaps()[0]
+    token = str(sql("SELECT walk FROM gap WHERE id = ?", gap.id)[0][0])
+    for number, event in enumerate([member("$bye", ME, "leave"), *reversed(last), message("$late")]):
+        feed.store.apply_page(gap, token, page(event, end=f"q{number}"))
+        token = f"q{number}"
+        assert feed.store.gap(gap.id) is not None
+    assert sql("SELECT segment IS NOT NULL FROM events WHERE event_id = '$late'") == [(1,)]
+    for number in range(2):  # a server that ignores `to` goes on to what we knew before
+        feed.store.apply_page(gap, token, page(message("$a"), end=f"r{number}"))
+        token = f"r{number}"
+    assert feed.store.gap(gap.id) is None
+
+
+def test_p13_a_page_of_before_the_end_was_doubted_is_discarded(feed: Feed, gap: Gap, sql: Sql) -> None:
+    feed.store.apply_page(gap, "p2", page(message("$y"), end="q"))
+    feed.store.apply_page(gap, "q", page())
+    done = feed.store.apply_page(gap, "p2", page(message("$y"), end="q"))
+    assert done.discarded and feed.store.gap(gap.id) is not None
+    feed.store.apply_page(gap, "p2", page(message("$y"), end="q"), again=True)
+    assert closed(feed, sql)
