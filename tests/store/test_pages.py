@@ -221,3 +221,17 @@ def test_p13_a_page_of_before_the_end_was_doubted_is_discarded(feed: Feed, gap: 
     assert done.discarded and feed.store.gap(gap.id) is not None
     feed.store.apply_page(gap, "p2", page(message("$y"), end="q"), again=True)
     assert closed(feed, sql)
+
+
+def test_p14_after_a_new_login_what_was_known_before_lies_beyond(feed: Feed, sql: Sql) -> None:
+    """So that the gap of the first sync over an old store closes by overlap too."""
+    feed.take(feed.next.join(ROOM, message("$a"), message("$b"), state=[create()], prev_batch=None))
+    feed.store.rebind("OTHER")
+    feed.take(feed.next.join(ROOM, message("$z"), limited=True, prev_batch="p2"), since=None)
+    gap = feed.store.gaps()[0]
+    token = str(sql("SELECT walk FROM gap WHERE id = ?", gap.id)[0][0])
+    for number, event in enumerate([message("$z"), message("$b"), message("$a")]):
+        assert feed.store.gap(gap.id) is not None
+        feed.store.apply_page(gap, token, page(event, end=f"q{number}"))
+        token = f"q{number}"
+    assert feed.store.gap(gap.id) is None
