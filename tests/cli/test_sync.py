@@ -108,6 +108,23 @@ def test_backfill_closes_a_gap_and_says_so(store: Path, run: Run, server: FakeSe
     assert run("backfill", bodies.ROOM).out == ""
 
 
+def test_verify_says_what_differs_and_repairs_it(path: Path, run: Run, server: FakeServer) -> None:
+    """The server knows of no room any more: it purged them without a word."""
+    assert run("sync", "--homeserver", server.url).code == 0
+    server.syncs = [b'{"next_batch": "v%d"}' % number for number in range(9)]
+    done = run("verify")
+    assert (done.code, "joined here, not on the server" in done.out, "differs from the server" in done.err) == (
+        1,
+        True,
+        True,
+    )
+    told = json.loads(run("verify", "--json").out)
+    assert {(one["kind"], one["repaired"]) for one in told} == {("membership", False)}
+    assert run("verify", "--repair").code == 0
+    assert run("verify").out == "no differences\n"
+    assert "no room" in refused(run("verify", "Nowhere"))
+
+
 def test_backfill_goes_to_an_event_or_a_day(store: Path, run: Run, server: FakeServer) -> None:
     run("sync", "--homeserver", server.url)  # remembers where the account lives
     far = bodies.message("far", "long ago")
