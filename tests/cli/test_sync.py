@@ -167,7 +167,7 @@ def test_follow_leaves_a_long_poll_at_once(path: Path, server: FakeServer, numbe
     with _following(path, server) as process:
         assert server.polling.wait(20)
         process.send_signal(number)
-        out, err = process.communicate(timeout=5)  # the poll would last twenty seconds more
+        out, err = process.communicate(timeout=15)  # the poll would last twenty seconds more
     assert (process.returncode, out, err) == (0, "", "")
     assert not path.with_name("a.db-wal").exists()  # the last connection was closed
     assert _token(path) == "s2"
