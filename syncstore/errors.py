@@ -73,6 +73,12 @@ class CorruptStoreError(StoreError):
     kind = "corrupt_store"
 
 
+class OlderFormatError(StoreError):
+    """The file was written by an older version and is opened read-only: open it for writing once."""
+
+    kind = "older_format"
+
+
 class NewerFormatError(StoreError):
     """The file was written by a newer syncstore: upgrade the program."""
 

@@ -9,7 +9,7 @@ import typer
 
 from syncstore.cli.folder import folder, safe_name
 from syncstore.cli.logins import logins
-from syncstore.errors import NotFoundError
+from syncstore.errors import NotFoundError, OlderFormatError
 
 if TYPE_CHECKING:
     from syncstore.ingest import SyncStore
@@ -42,10 +42,15 @@ def where(context: typer.Context) -> str:
 
 
 def reading(context: typer.Context) -> SyncStore:
-    """The store, opened so that nothing in it can change."""
+    """The store, opened so that nothing in it can change, but for the upgrade of an older file."""
     from syncstore.ingest import SyncStore
 
-    return SyncStore.open(where(context), read_only=True)
+    path = where(context)
+    try:
+        return SyncStore.open(path, read_only=True)
+    except OlderFormatError:
+        SyncStore.open(path, create=False).close()
+        return SyncStore.open(path, read_only=True)
 
 
 def writing(context: typer.Context) -> SyncStore:

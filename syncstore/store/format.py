@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from syncstore.errors import CorruptStoreError, NewerFormatError, OtherAccountError, StoreError
+from syncstore.errors import CorruptStoreError, NewerFormatError, OlderFormatError, OtherAccountError, StoreError
 from syncstore.store.connection import Connections
 from syncstore.store.schema import APPLICATION_ID, metadata
 from syncstore.store.views import CREATE_VIEWS
@@ -41,7 +41,8 @@ def create_statements() -> list[str]:
 def prepare(connections: Connections, user_id: str | None, device_id: str | None) -> None:
     """Bring the file to today's format and check whose it is; a file without tables becomes a new store.
 
-    Raises NewerFormatError, OtherAccountError, CorruptStoreError (another program's database), StoreError.
+    Raises NewerFormatError, OlderFormatError (read-only), OtherAccountError, CorruptStoreError (another program's
+    database), StoreError.
     """
     path = connections.path
     with connections.read() as cursor:
@@ -52,7 +53,7 @@ def prepare(connections: Connections, user_id: str | None, device_id: str | None
         _create(connections, user_id, device_id)
     elif found < FORMAT:
         if connections.read_only:
-            raise StoreError(f"{path} has format {found}, older than {FORMAT}: open it for writing once to upgrade it")
+            raise OlderFormatError(f"{path} has format {found}, older than {FORMAT}: open it for writing once")
         # Imported only here: a store at head must open without Alembic.
         from syncstore.store.upgrade import upgrade
 

@@ -18,6 +18,7 @@ import pytest
 
 from syncstore import SyncStore
 from syncstore.cli.file import _age
+from tests.store.test_format import TO_FORMAT_1
 
 from . import bodies
 from .conftest import ROOT, Done, Run, refused
@@ -160,3 +161,12 @@ def test_info_tells_the_age_of_the_token(seconds: int, said: str, monkeypatch: p
     monkeypatch.setattr("syncstore.cli.file.time.time", lambda: 1000.0 + seconds)
     assert _age(1_000_000) == said
     assert _age(None) == ""
+
+
+def test_a_file_of_an_older_version_is_upgraded_when_it_is_read(store: Path, run: Run) -> None:
+    with closing(sqlite3.connect(store)) as db:
+        for statement in TO_FORMAT_1:
+            db.execute(statement)
+        db.commit()
+    assert bodies.ROOM in run("rooms").out
+    assert run("check").out == "ok\n"

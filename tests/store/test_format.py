@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from syncstore import SyncStore
-from syncstore.errors import CorruptStoreError, NewerFormatError, OtherAccountError, StoreError
+from syncstore.errors import CorruptStoreError, NewerFormatError, OlderFormatError, OtherAccountError, StoreError
 from syncstore.store import format as file_format
 from syncstore.store.schema import APPLICATION_ID
 from syncstore.store.upgrade import migrations, upgrade
@@ -130,7 +130,7 @@ def test_opening_an_older_file_upgrades_it(filled: Path, tmp_path: Path, monkeyp
     folder = scripts(tmp_path, NEXT)
     monkeypatch.setattr(upgrades, "migrations", lambda: folder)
     monkeypatch.setattr(file_format, "FORMAT", 3)
-    with pytest.raises(StoreError, match="open it for writing"):
+    with pytest.raises(OlderFormatError, match="open it for writing"):
         SyncStore.open(filled, read_only=True)
     before = read(filled)
     with SyncStore.open(filled) as store:
