@@ -135,7 +135,7 @@ VIEWS: dict[str, str] = {
         FROM event e JOIN room r ON r.id = e.room
         WHERE e.relates_to IS NOT NULL AND e.rel_type = 'm.annotation' AND e.type = 'm.reaction'
             AND e.odd = 0 AND json_type(e.content, '$."m.relates_to".key') = 'text'
-        GROUP BY e.room, e.relates_to, key, e.sender
+        GROUP BY r.room_id, e.relates_to, key, e.sender
     """,
     "gaps": """
         SELECT g.id, r.room_id, g.kind, g.segment, g.prev_batch, g.since,

@@ -9,6 +9,10 @@ import pytest
 
 from syncstore import SyncStore
 from syncstore.model.records import Event, Reaction
+from syncstore.store.query import account as account_query
+from syncstore.store.query import history as history_query
+from syncstore.store.query import relations as relations_query
+from syncstore.store.query import timeline as timeline_query
 from tests.store.bodies import ANN, BOB, ME, OTHER, ROOM, Body, Json, create, event, message, page, redaction, topic
 from tests.store.conftest import Feed, Sql
 
@@ -237,3 +241,26 @@ def test_p20_an_edit_shows_in_the_thread_and_does_not_change_which_is_latest(fee
     feed.take(feed.next.join(ROOM, *said))
     (thread,) = store.room(ROOM).threads()
     assert (thread.latest.event_id, thread.latest.edited_by, thread.count) == ("$t2", "$e2", 2)
+
+
+# Reads of one event or one page must not walk through the room: each plan may only search.
+LOOKUPS = {
+    "edits": timeline_query.ONE,
+    "relations": relations_query.RELATIONS_OF,
+    "replies": relations_query.REPLIES,
+    "reactions": relations_query.REACTIONS,
+    "the view": "SELECT * FROM reactions WHERE room_id = ? AND event_id = ?",
+    "one key's past": history_query.SENT,
+    "receipts": account_query.READ_UP_TO,
+}
+
+
+@pytest.mark.parametrize("name", LOOKUPS)
+def test_a_lookup_walks_through_no_table(store: SyncStore, sql: Sql, name: str) -> None:
+    statement = LOOKUPS[name]
+    plan = [row[3] for row in sql("EXPLAIN QUERY PLAN " + statement, *[""] * statement.count("?"))]
+    walked = [
+        line for line in plan if line.startswith("SCAN ") and "json_each" not in line and line != "SCAN reactions"
+    ]
+    assert not walked, plan
+    assert not [line for line in plan if "event_by_place" in line], plan

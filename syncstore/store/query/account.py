@@ -17,10 +17,11 @@ TYPING = "SELECT user_id FROM typing WHERE room_id = ? ORDER BY user_id"
 DIRECT = "SELECT user_id FROM direct_room WHERE room_id = ? ORDER BY user_id"
 # The place of what was read decides; of an event that has none, the time of the receipt.
 READ_UP_TO = """
-    SELECT c.* FROM receipts c LEFT JOIN timeline t ON t.room_id = c.room_id AND t.event_id = c.event_id
-    WHERE c.room_id = ? AND c.user_id = ? AND c.receipt_type IN ('m.read', 'm.read.private')
-        AND (c.thread_id IS NULL OR c.thread_id = ?)
-    ORDER BY t.segment DESC, t.position DESC, c.ts DESC LIMIT 1
+    SELECT r.room_id, c.user_id, c.receipt_type, nullif(c.thread_id, ''), c.event_id, c.ts, c.batch
+    FROM room r JOIN receipt c ON c.room = r.id LEFT JOIN event e ON e.room = c.room AND e.event_id = c.event_id
+    WHERE r.room_id = ? AND c.user_id = ? AND c.receipt_type IN ('m.read', 'm.read.private')
+        AND c.thread_id IN ('', ?)
+    ORDER BY e.segment DESC, e.position DESC, c.ts DESC LIMIT 1
 """
 TOKEN = "SELECT next_batch FROM account"
 ACCOUNT = """

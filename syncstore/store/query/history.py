@@ -47,8 +47,9 @@ INTERVALS = """
         FROM room_state WHERE room = ?1 AND type = ?2 AND state_key IN (SELECT value FROM json_each(?3)))
     ORDER BY age
 """
+# Named, for SQLite would rather walk through all that was ever said in the room.
 SENT = """
-    SELECT state_key, segment, position, id, source FROM event
+    SELECT state_key, segment, position, id, source FROM event INDEXED BY event_by_key
     WHERE room = ? AND type = ? AND state_key IN (SELECT value FROM json_each(?)) AND state_key IS NOT NULL
         AND segment IS NOT NULL
     ORDER BY segment DESC, position DESC
