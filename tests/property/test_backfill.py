@@ -156,7 +156,8 @@ class World:
         for _ in range(len(self.server.faults) + 1):
             if self._moment() < self.account.clock:
                 self.sync(3)
-        asked, bound = self.server.requests, self._pages(limit) + len(self.server.faults)
+        # Each failure may cost a whole turn: two refused tokens, the renewal, a page with `to` and one without.
+        asked, bound = self.server.requests, self._pages(limit) + 5 * len(self.server.faults)
         for _ in range(len(self.server.faults) + 1):
             try:
                 Syncer(self.server.face(), self.store).backfill_all(budget=bound, limit=limit)
@@ -170,10 +171,10 @@ class World:
         return int((self.store.token or "s0_0")[1:].split("_")[0])
 
     def _pages(self, limit: int) -> int:
-        """The most requests that all gaps may need: pages, empty ones, the last one, and those for a refused token."""
+        """The most requests that all gaps may need: pages, empty ones, the last one twice, those for refused tokens."""
         hops = self.server.habits.hops + 1
         longest = {room_id: len(room["log"]) for room_id, room in self.account.rooms.items()}
-        return sum(hops * (longest[gap.room_id] // limit + 3) + 4 for gap in self.store.gaps())
+        return sum(hops * (longest[gap.room_id] // limit + 5) + 6 for gap in self.store.gaps())
 
     def _fill(self, gap: Gap, limit: int) -> int | None:
         """How many events are said to be new; None if the page failed."""

@@ -34,17 +34,18 @@ def test_children_in_the_order_for_people(feed: Feed, store: SyncStore) -> None:
             feed.next,
             "!s:x",
             *[("!young:x", child()), ("!old:x", child()), ("!b:x", child("b")), ("!a:x", child("a", suggested=True))],
+            ("!empty:x", child("")),
             *[("!long:x", child("x" * 51)), ("!odd:x", child("\u00e9")), ("!number:x", child(5))],
             *[("!gone:x", {}), ("!none:x", child(via=[])), ("!text:x", child(via="x.org"))],
         )
     )
     found = store.room("!s:x").children()
     assert [one.room_id for one in found] == [
-        *["!a:x", "!b:x"],
+        *["!empty:x", "!a:x", "!b:x"],
         *["!number:x", "!odd:x", "!long:x", "!old:x", "!young:x"],
     ]
-    assert found[0] == SpaceChild("!a:x", ["x.org"], "a", True)
-    assert found[2].order is None
+    assert found[1] == SpaceChild("!a:x", ["x.org"], "a", True)
+    assert (found[0].order, found[3].order) == ("", None)
 
 
 def test_the_tree_of_spaces(feed: Feed, store: SyncStore) -> None:

@@ -19,7 +19,7 @@ POINTERS = """
     SELECT state_key, content, origin_server_ts FROM state WHERE room_id = ? AND type = ? ORDER BY state_key
 """
 # What the spec allows in `order`; anything else counts as none.
-_ORDER = re.compile("[ -~]{1,50}")
+_ORDER = re.compile("[ -~]{0,50}")
 
 
 def children(cursor: sqlite3.Cursor, room_id: str) -> list[SpaceChild]:
