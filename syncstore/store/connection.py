@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from syncstore.errors import StoreError
@@ -81,39 +81,35 @@ class Connections:
             return raw
 
         if readers:
-            engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1)
-        else:
-            engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
-        begin = "BEGIN" if readers else "BEGIN IMMEDIATE"
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-        return engine
+            return create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1)
+        return create_engine("sqlite://", creator=connect, poolclass=StaticPool)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Cursor]:
         """One consistent state of the file, whatever is written meanwhile."""
-        with failures(self.path), self._readers.begin() as connection:
-            yield _cursor(connection.connection.driver_connection)
+        with failures(self.path), _borrowed(self._readers) as raw:
+            cursor = raw.cursor()
+            cursor.execute("BEGIN")
+            yield cursor  # the pool rolls back what comes home to it: that ends the transaction
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[sqlite3.Cursor]:
         """One transaction: all of it, or nothing. `durable`: on the disk when the block ends, not only in the WAL."""
         if self._writer is None:
             raise StoreError(f"{self.path} was opened for reading only")
-        with self._lock, failures(self.path), self._writer.connect() as connection:
-            raw = connection.connection.driver_connection
-            assert isinstance(raw, sqlite3.Connection)
+        with self._lock, failures(self.path), _borrowed(self._writer) as raw:
             # Before BEGIN: inside a transaction SQLite ignores it.
             self._set_synchronous(raw, "FULL" if durable else "NORMAL")
-            with connection.begin():
-                yield raw.cursor()
+            cursor = raw.cursor()
+            cursor.execute("BEGIN IMMEDIATE")
+            yield cursor  # an error leaves from here, and the pool rolls back
+            raw.commit()
 
     def checkpoint(self) -> bool:
         """Empty the WAL into the file; False if a reader is in the way, which is no failure."""
         if self._writer is None:
             return False
-        with self._lock, failures(self.path), self._writer.connect() as connection:
-            raw = connection.connection.driver_connection
-            assert isinstance(raw, sqlite3.Connection)
+        with self._lock, failures(self.path), _borrowed(self._writer) as raw:
             raw.execute("PRAGMA busy_timeout = 0")
             try:
                 busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
@@ -125,9 +121,7 @@ class Connections:
 
     def copy_to(self, target: Path) -> None:
         """A compact, consistent copy of the file into an empty one."""
-        with self._readers.connect() as connection:
-            raw = connection.connection.driver_connection
-            assert isinstance(raw, sqlite3.Connection)
+        with _borrowed(self._readers) as raw:
             # VACUUM writes the copy only; query_only would refuse that too.
             raw.execute("PRAGMA query_only = OFF")
             try:
@@ -147,6 +141,13 @@ class Connections:
             self._synchronous = level
 
 
-def _cursor(raw: object) -> sqlite3.Cursor:
-    assert isinstance(raw, sqlite3.Connection)
-    return raw.cursor()
+@contextmanager
+def _borrowed(engine: Engine) -> Iterator[sqlite3.Connection]:
+    """The driver's connection, out of SQLAlchemy's pool and back: its own transactions cost five times as much."""
+    pooled = engine.raw_connection()
+    try:
+        raw = pooled.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        yield raw
+    finally:
+        pooled.close()
