@@ -14,21 +14,25 @@ from syncstore.reduce.timeline import beside_timeline, once, timeline_change
 
 def reduce_room(entry: RoomEntry, user_id: str) -> RoomChanges:
     """The changes of one room in one section."""
-    entry = replace(entry, timeline=once(entry.timeline), state=once(entry.state))
     changes = RoomChanges(entry.room_id, entry.section, entry.section, bad=list(entry.bad))
     if entry.section in ("join", "leave"):
+        timeline, block = once(entry.timeline), once(entry.state)
+        if timeline is not entry.timeline or block is not entry.state:
+            entry = replace(entry, timeline=timeline, state=block)
         changes.timeline = timeline_change(entry)
         changes.state_events = beside_timeline(entry)
         changes.steps = state.steps(entry, user_id)
         changes.restates = state.brings_create(entry)
-    if entry.section == "leave":
-        changes.membership = _left_as(state.own_membership(entry, user_id))
-    if entry.section in ("invite", "knock"):
+        if entry.section == "leave":
+            changes.membership = _left_as(state.own_membership(entry, user_id))
+    else:
         _stripped(changes, entry, user_id)
-    changes.receipts = receipt_rows(entry.ephemeral)
-    changes.typing = typing_users(entry.ephemeral)
+    if entry.ephemeral:
+        changes.receipts = receipt_rows(entry.ephemeral)
+        changes.typing = typing_users(entry.ephemeral)
+        changes.unknown = other_ephemeral(entry.ephemeral)
     changes.account_data = content_rows(entry.account_data)
-    changes.unknown = [ContentRow(key, text, 0) for key, text in entry.unknown] + other_ephemeral(entry.ephemeral)
+    changes.unknown += [ContentRow(key, text, 0) for key, text in entry.unknown]
     changes.summary = entry.summary
     changes.unread = entry.unread
     changes.thread_unread = entry.thread_unread

@@ -115,8 +115,8 @@ def _write_room(write: Write, changes: RoomChanges, tokens: Tokens) -> int:
     new_room = row is None
     if row is None:
         row = room.make(write, changes.room_id, changes.membership or "leave")
-    before = room.copy(row)
-    joined_before = row.membership == "join" and not new_room
+    before, membership = room.values(row), row.membership
+    joined_before = membership == "join" and not new_room
     covered = coverage(row, joined_before, tokens)
     if changes.pile is None:
         _write_stay(write, row, changes, covered, tokens, new_room=new_room)
@@ -124,19 +124,18 @@ def _write_room(write: Write, changes: RoomChanges, tokens: Tokens) -> int:
         _write_stripped(write, row, changes, covered)
     write_beside(write, row, changes)
     _summary(write, row, changes)
-    if row.membership != before.membership or new_room:
+    if row.membership != membership or new_room:
         write.touch(row.id, "membership")
         write.derive.add(row.id)
-    if row != before:
+    if room.save(write, row, before):
         write.touch(row.id, "room")
-    room.save(write, row, before)
     return row.id
 
 
 def _write_stripped(write: Write, row: RoomRow, changes: RoomChanges, covered: str | None) -> None:
     """An invite or a knock: its own pile; what we hold of the room stays as it is (promise 7)."""
     assert changes.pile is not None
-    stripped.replace_pile(write, row.id, changes.pile, changes.stripped)
+    stripped.replace_pile(write, row, changes.pile, changes.stripped)
     row.membership = changes.pile
     freeze(write, row, covered)
     row.inviter = changes.inviter
@@ -148,7 +147,7 @@ def _write_stay(
     write: Write, row: RoomRow, changes: RoomChanges, covered: str | None, tokens: Tokens, *, new_room: bool
 ) -> None:
     """A join or leave entry: timeline, state pile, and what the section makes of the membership (promise 8)."""
-    stripped.clear_piles(write, row.id)
+    stripped.clear_piles(write, row)
     row.inviter, row.invited_directly = None, 0
     timeline = changes.timeline
     events = timeline.events if timeline else []
@@ -256,12 +255,12 @@ def _leave_unseen(write: Write, seen: set[int], tokens: Tokens, joined: Collecti
         if number in seen:
             continue
         row = room.find_by_id(write, number)
-        before = room.copy(row)
+        before = room.values(row)
         if row.membership == "join" and row.covered_to is None:
             freeze(write, row, tokens.held)  # also if we are still in: this response told nothing of its timeline
         if room_id not in joined:
             clear_typing(write, number)
-            stripped.clear_piles(write, number)
+            stripped.clear_piles(write, row)
             row.inviter, row.invited_directly = None, 0
             row.membership = _own_membership(write, row)
             write.touch(number, "membership")
