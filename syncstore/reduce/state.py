@@ -27,7 +27,7 @@ def steps(entry: RoomEntry, user_id: str) -> list[Step]:
 
 def brings_create(entry: RoomEntry) -> bool:
     """Whether the entry restates the room: its block, or its classic or 2015 timeline, holds m.room.create."""
-    told = entry.state if entry.state_as_of == "after" else (*entry.state, *entry.timeline)
+    told = entry.state if entry.state_as_of == "after" else entry.state + entry.timeline
     return any(event.type == "m.room.create" and event.state_key == "" for event in told)
 
 

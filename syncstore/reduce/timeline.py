@@ -19,7 +19,7 @@ def timeline_change(entry: RoomEntry) -> TimelineChange | None:
 
 def once(events: list[RoomEvent]) -> list[RoomEvent]:
     """Each event once: its first mention counts, for an event has at most one place."""
-    if len({event.event_id for event in events}) == len(events):
+    if len(events) < 2 or len({event.event_id for event in events}) == len(events):
         return events
     found: dict[str, RoomEvent] = {}
     for event in events:

@@ -6,7 +6,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from syncstore.errors import StaleBatchError
 from syncstore.model.batch import Bad, RoomEvent
@@ -41,8 +41,7 @@ OWN_MEMBERSHIP = """
 _LEADING_NUMBER = re.compile(r"[a-z]?(\d+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What the request carried. `since` and `held` as promise 2 says; `told` false: a replay, take the stored token."""
 
     since: str | None
@@ -102,7 +101,8 @@ def _told(token: str | None) -> str:
 def _write_rooms(write: Write, changes: Changes, tokens: Tokens, joined: Collection[str] | None) -> None:
     seen: set[int] = set()
     for one in changes.rooms:
-        write_quarantine(write, one.bad)
+        if one.bad:
+            write_quarantine(write, one.bad)
         if one.room_id:
             seen.add(_write_room(write, one, tokens))
     if tokens.since is None:
@@ -158,8 +158,10 @@ def _write_stay(
     restarts = row.membership != "join" or (changes.restates and not tokens.full_state)
     continues = not restarts and tokens.since is not None and tokens.since == covered
     ids, places, before = _write_events(write, row, changes, timeline, known, covered, tokens, continues=continues)
-    _set_aside_impostors(write, row, (*events, *changes.state_events), known)
-    steps = [step for step in changes.steps if _is_itself(step, known.get(step.event_id))]
+    steps = changes.steps
+    if known:
+        _set_aside_impostors(write, row, (*events, *changes.state_events), known)
+        steps = [step for step in steps if _is_itself(step, known.get(step.event_id))]
     whole = apply_steps(write, row, steps, ids, places, before, new_room=new_room, restates=changes.restates)
     _members_synced(write, row, changes, whole=whole)
     was_inside = row.membership == "join"

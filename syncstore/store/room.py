@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache
-from operator import attrgetter
+from itertools import compress
+from operator import attrgetter, ne
 from typing import Any
 
 from syncstore.store.write import Write
@@ -50,7 +51,7 @@ class RoomRow:
 
 
 _COLUMNS = [field.name for field in fields(RoomRow)][:-1]
-_BATCH = _COLUMNS.index("batch")
+_POSITIONS = range(len(_COLUMNS))
 _SELECT = (
     "SELECT " + ", ".join(_COLUMNS) + ", EXISTS (SELECT 1 FROM thread_count WHERE room = room.id) FROM room WHERE "
 )
@@ -87,7 +88,7 @@ def save(write: Write, row: RoomRow, before: Values) -> bool:
     if now == before:
         return False
     row.batch = write.batch
-    moved = tuple(at for at, value in enumerate(now) if value != before[at] and at != _BATCH)
+    moved = tuple(compress(_POSITIONS, map(ne, now, before)))
     write.cursor.execute(_update(moved), (*[now[at] for at in moved], row.batch, row.id))
     return True
 
