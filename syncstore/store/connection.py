@@ -109,13 +109,17 @@ class Connections:
                 raw.rollback()
                 raise
 
-    def checkpoint(self) -> bool:
-        """Empty the WAL into the file; False if a reader is in the way, which is no failure."""
+    def checkpoint(self, *, wait: bool = False) -> bool:
+        """Empty the WAL into the file; False if a reader is in the way, which is no failure.
+
+        wait: for readers, up to BUSY_SECONDS.
+        """
         if self._writer is None:
             return False
         with self._lock, failures(self.path):
             raw = self._write_connection()
-            raw.execute("PRAGMA busy_timeout = 0")
+            if not wait:
+                raw.execute("PRAGMA busy_timeout = 0")
             try:
                 busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             except sqlite3.OperationalError:
@@ -123,6 +127,12 @@ class Connections:
             finally:
                 raw.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
             return not busy
+
+    def vacuum(self) -> bool:
+        """Write the file anew without its free pages; False if a reader keeps the old pages in the WAL for now."""
+        with self._lock, failures(self.path):
+            self._write_connection().execute("VACUUM")
+        return self.checkpoint(wait=True)
 
     def copy_to(self, target: Path) -> None:
         """A compact, consistent copy of the file into an empty one."""
