@@ -69,9 +69,11 @@ def _run(arguments: list[str]) -> int:
 def _told(error: Exception) -> int:
     """Say one line about an error and return the exit code."""
     if os.environ.get(TRACE):
-        traceback.print_exception(error)
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            print(printable(line), file=sys.stderr)  # noqa: T201
     show = getattr(error, "show", None)
-    if show is not None:  # the parser's own: wrong usage
+    if show is not None:  # the parser's own: wrong usage, with the words that were given
+        error.message = printable(str(getattr(error, "message", "")))  # type: ignore[attr-defined]
         show()
         return int(getattr(error, "exit_code", 2))
     if isinstance(error, SyncStoreError):
