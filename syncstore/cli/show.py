@@ -140,7 +140,7 @@ def _escape(match: re.Match[str]) -> str:
 def _plain_table(titles: Sequence[str], rows: Iterable[list[str]]) -> None:
     rows = iter(rows)
     first = list(islice(rows, _MEASURED))
-    head = [title.upper() for title in titles]
+    head = [cell(title.upper()) for title in titles]
     widths = [max(map(len, column)) for column in zip(head, *first, strict=True)]
     for row in chain([head], first, rows):
         print("  ".join(map(str.ljust, row, widths)).rstrip())  # noqa: T201
@@ -152,7 +152,7 @@ def _rich_table(titles: Sequence[str], rows: Iterable[list[str]]) -> None:
 
     shown = Table(box=None, pad_edge=False, header_style="bold dim")
     for title in titles:
-        shown.add_column(Text(title.upper()), overflow="fold")
+        shown.add_column(Text(cell(title.upper())), overflow="fold")
     for row in rows:
         shown.add_row(*(Text(_apart(text)) for text in row))
     _console().print(shown)
