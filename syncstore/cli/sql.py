@@ -72,7 +72,7 @@ def sql(
     if as_csv and as_json:
         raise typer.BadParameter("choose one of --csv and --json")
     asked = _read_stdin() if query == "-" else query
-    values = dict(one.split("=", 1) for one in named or ())
+    values = dict(one.split("=", 1) for one in map(text, named or ()) if one)
     with _opened(context, attach or ()) as database, _told():
         answer = _answered(database, asked, values)
         if answer.description is None:
@@ -160,7 +160,8 @@ def _may(action: int, first: str | None, second: str | None, *_: str | None) -> 
     elif action == sqlite3.SQLITE_PRAGMA:
         reads = first in _ASKING or (second is None and first not in _ACTING)
     else:
-        reads = action in _READING
+        # The columns of json_each and its like are declared as by a change of sqlite_master; a real one is refused.
+        reads = action in _READING or (action == sqlite3.SQLITE_UPDATE and first == "sqlite_master")
     return sqlite3.SQLITE_OK if reads else sqlite3.SQLITE_DENY
 
 

@@ -30,6 +30,8 @@ def failures(path: Path) -> Iterator[None]:
         raise _translated(cause if isinstance(cause, sqlite3.Error) else error, path) from error
     except sqlite3.Error as error:
         raise _translated(error, path) from error
+    except UnicodeEncodeError as error:
+        raise StoreError(f"{path} holds no text with a lone surrogate: {error.object[:100]!a}") from None
 
 
 def _translated(error: BaseException, path: Path) -> StoreError:
