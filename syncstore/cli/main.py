@@ -27,11 +27,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a character gets its escape, not an exception.
             stream.reconfigure(errors="backslashreplace")
+    _leave_no_dump()
     code = _guarded(sys.argv[1:] if arguments is None else list(arguments))
     if code == 141:
         # What is still buffered goes nowhere, quietly, when the interpreter flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return code
+
+
+def _leave_no_dump() -> None:
+    """A core dump of a crash would hold the access token and the messages."""
+    try:
+        import resource
+    except ImportError:  # not POSIX
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def _guarded(arguments: list[str]) -> int:
