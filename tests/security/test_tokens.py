@@ -92,9 +92,7 @@ def test_p28_store_recording_and_log_hold_no_token(
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at processes in /proc")
-def test_p28_other_users_see_no_token_in_the_list_of_processes(
-    path: Path, tmp_path: Path, store_of: FakeServer
-) -> None:
+def test_p28_the_list_of_processes_shows_no_token(path: Path, tmp_path: Path, store_of: FakeServer) -> None:
     token = tmp_path / "token"
     token.write_text(TOKEN)
     token.chmod(0o600)
