@@ -206,10 +206,11 @@ def test_p28_a_login_is_not_raw(
 def test_p28_progress_is_not_raw(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     progress = Progress()
-    failed = errors.ServerError(f"GET /x: 500 {POISON}", status=500)
-    progress.on_status(Status("waiting", seconds=1.0, error=str(failed)))
+    progress.on_status(Status("waiting", seconds=1.0, error=f"GET /x: 500 {POISON}"))
     progress.on_batch(Applied(1, False, 1, 1, 1, 0, 0))
-    _clean(Done(0, *capsys.readouterr()))
+    done = Done(0, *capsys.readouterr())
+    assert "waiting 1 s" in done.err and "batch 1" in done.err
+    _clean(done)
 
 
 def test_p28_a_real_terminal_gets_nothing_raw(poisoned: Path) -> None:
