@@ -78,8 +78,10 @@ def test_p28_a_name_that_meets_another_one_is_refused(path: Path) -> None:
         SyncStore.open(path, user_id="@b:x")
 
 
-@pytest.mark.parametrize("value", ["\ud800", 7, None, ""])
-def test_p28_a_login_answer_that_no_column_holds_is_refused(run: Run, monkeypatch: Any, value: Any) -> None:
+@pytest.mark.parametrize("value", ["\ud800", 7, None])
+def test_p28_a_login_answer_that_no_column_holds_is_refused(
+    run: Run, monkeypatch: Any, tmp_path: Path, value: Any
+) -> None:
     import io
     import sys
 
@@ -87,9 +89,9 @@ def test_p28_a_login_answer_that_no_column_holds_is_refused(run: Run, monkeypatc
     server.device_id = value
     monkeypatch.setattr(FakeServer, "answer", lambda self, path, token, asked: (200, self._login()))
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))
-    done = run("login", bodies.ALICE, "--homeserver", server.url, "--token-file", "/dev/null/none")
+    done = run("login", bodies.ALICE, "--homeserver", server.url, "--token-file", tmp_path / "token")
     server.close()
-    assert done.code == 1 and "unexpected" not in done.err and done.err.count("\n") == 1
+    assert done.code == 1 and "the answer lacks 'device_id'" in done.err and done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("room_id", ["!a/../../b:x", "!a%2F..:x", "!a?x=1#f:x", "!\u00e4 \n:x", "!a\0:x"], ids=ascii)
