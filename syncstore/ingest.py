@@ -24,6 +24,7 @@ from syncstore.store.island import apply_context
 from syncstore.store.lease import lease_gap, release_gap
 from syncstore.store.members import apply_members
 from syncstore.store.page import PageDone, apply_page
+from syncstore.store.prune import Pruned, prune
 from syncstore.store.query import account as account_query
 from syncstore.store.query import drift
 from syncstore.wire import parse, parse_context, parse_members, parse_page, parse_start, parse_state
@@ -157,6 +158,32 @@ class SyncStore(Reads):
         """Note the homeserver's base URL, and the device if the store knows none yet."""
         upkeep.bind(self._connections, homeserver, device_id)
         self.homeserver, self.device_id = homeserver, self.device_id or device_id
+
+    def prune(self, room_id: str | None = None, *, keep: int | None = None, before: int | None = None) -> Pruned:
+        """Drop old history: of one room, or of all. State stays, and so does the newest event of each room.
+
+        keep: how many of the newest events shall stay, 1 or more. before: drop what was sent earlier, in milliseconds
+        by the senders' clocks; an event is only dropped with all that stand before it. Exactly one of them. As a rule
+        a few events more stay, up to the next place with a token. What was dropped is a gap of kind `start`, and can be
+        filled again.
+
+        Raises ValueError (not exactly one, keep below 1), NotFoundError (no such room).
+        """
+        if (keep is None) == (before is None) or (keep is not None and keep < 1):
+            raise ValueError("say what to keep: either keep (1 or more) or before")
+        if room_id is not None:
+            self.room(room_id)
+        pruned = prune(self._connections, room_id, keep=keep, before=before)
+        self._notify()
+        return pruned
+
+    def compact(self) -> tuple[int, int]:
+        """Give free space back to the disk: bytes of the file with its WAL, before and after.
+
+        Bytes that were redacted, pruned or forgotten are then gone from both (promise 16). Needs as much free disk as
+        the store has. Raises StoreLockedError while another process reads or writes, StoreFullError.
+        """
+        return upkeep.compact(self._connections)
 
     def backup(self, target: str | os.PathLike[str]) -> None:
         """Write a consistent, compact copy to a new file. StoreError if it exists or cannot be written."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from syncstore.model.batch import Bad, Typed
 from syncstore.model.changes import PresenceRow, ToDeviceRow
 from syncstore.model.text import is_text
 
 
-def _newest(events: Iterable[Typed], type_: str) -> Typed | None:
-    return next((event for event in reversed(list(events)) if event.type == type_), None)
+def _newest(events: Sequence[Typed], type_: str) -> Typed | None:
+    return next((event for event in reversed(events) if event.type == type_), None)
 
 
-def direct_rooms(events: Iterable[Typed]) -> list[tuple[str, str]] | None:
+def direct_rooms(events: Sequence[Typed]) -> list[tuple[str, str]] | None:
     """(room_id, user_id) of m.direct, or None if this response does not change it."""
     event = _newest(events, "m.direct")
     if event is None:
@@ -28,7 +28,7 @@ def direct_rooms(events: Iterable[Typed]) -> list[tuple[str, str]] | None:
     return sorted(pairs)
 
 
-def ignored_users(events: Iterable[Typed]) -> set[str] | None:
+def ignored_users(events: Sequence[Typed]) -> set[str] | None:
     """Who is ignored from now on, or None if this response does not change it."""
     event = _newest(events, "m.ignored_user_list")
     if event is None:

@@ -14,25 +14,37 @@ from syncstore.reduce.timeline import beside_timeline, once, timeline_change
 
 def reduce_room(entry: RoomEntry, user_id: str) -> RoomChanges:
     """The changes of one room in one section."""
-    entry = replace(entry, timeline=once(entry.timeline), state=once(entry.state))
     changes = RoomChanges(entry.room_id, entry.section, entry.section, bad=list(entry.bad))
     if entry.section in ("join", "leave"):
-        changes.timeline = timeline_change(entry)
+        _stay(changes, entry, user_id)
+    else:
+        _stripped(changes, entry, user_id)
+    if entry.ephemeral:
+        changes.receipts = receipt_rows(entry.ephemeral)
+        changes.typing = typing_users(entry.ephemeral)
+        changes.unknown = other_ephemeral(entry.ephemeral)
+    if entry.account_data:
+        changes.account_data = content_rows(entry.account_data)
+    if entry.unknown:
+        changes.unknown += [ContentRow(key, text, 0) for key, text in entry.unknown]
+    changes.summary = entry.summary
+    changes.unread = entry.unread
+    changes.thread_unread = entry.thread_unread
+    return changes
+
+
+def _stay(changes: RoomChanges, entry: RoomEntry, user_id: str) -> None:
+    timeline, block = once(entry.timeline), once(entry.state)
+    if timeline is not entry.timeline or block is not entry.state:
+        entry = replace(entry, timeline=timeline, state=block)
+    changes.timeline = timeline_change(entry)
+    # Most timelines hold messages only: they leave the pile alone.
+    if block or any(event.state_key is not None for event in timeline):
         changes.state_events = beside_timeline(entry)
         changes.steps = state.steps(entry, user_id)
         changes.restates = state.brings_create(entry)
     if entry.section == "leave":
         changes.membership = _left_as(state.own_membership(entry, user_id))
-    if entry.section in ("invite", "knock"):
-        _stripped(changes, entry, user_id)
-    changes.receipts = receipt_rows(entry.ephemeral)
-    changes.typing = typing_users(entry.ephemeral)
-    changes.account_data = content_rows(entry.account_data)
-    changes.unknown = [ContentRow(key, text, 0) for key, text in entry.unknown] + other_ephemeral(entry.ephemeral)
-    changes.summary = entry.summary
-    changes.unread = entry.unread
-    changes.thread_unread = entry.thread_unread
-    return changes
 
 
 def _left_as(told: str | None) -> str | None:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from syncstore.model.batch import RoomEntry, RoomEvent, membership_of
 from syncstore.model.changes import BEFORE_TIMELINE, Step
+from syncstore.reduce.timeline import beside_timeline
 
 _Key = tuple[str, str | None]
 
@@ -26,9 +27,8 @@ def steps(entry: RoomEntry, user_id: str) -> list[Step]:
 
 def brings_create(entry: RoomEntry) -> bool:
     """Whether the entry restates the room: its block, or its classic or 2015 timeline, holds m.room.create."""
-    if any(_key(event) == ("m.room.create", "") for event in entry.state):
-        return True
-    return entry.state_as_of != "after" and any(_key(event) == ("m.room.create", "") for event in entry.timeline)
+    told = entry.state if entry.state_as_of == "after" else entry.state + entry.timeline
+    return any(event.type == "m.room.create" and event.state_key == "" for event in told)
 
 
 def own_membership(entry: RoomEntry, user_id: str) -> str | None:
@@ -41,10 +41,8 @@ def own_membership(entry: RoomEntry, user_id: str) -> str | None:
 
 def _classic_steps(entry: RoomEntry) -> Iterator[Step]:
     # Under lazy loading the block repeats member events of the timeline: their place there is the true one.
-    placed = {event.event_id for event in entry.timeline}
-    for event in entry.state:
-        if event.event_id not in placed:
-            yield _step(event, BEFORE_TIMELINE)
+    for event in beside_timeline(entry):
+        yield _step(event, BEFORE_TIMELINE)
     for at, event in enumerate(entry.timeline):
         if event.state_key is not None:
             yield _step(event, at)
@@ -53,9 +51,8 @@ def _classic_steps(entry: RoomEntry) -> Iterator[Step]:
 def _end_steps(entry: RoomEntry, user_id: str) -> Iterator[Step]:
     last_word = {_key(event): event.event_id for event in entry.state}
     placed = {event.event_id: at for at, event in enumerate(entry.timeline)}
-    for event in entry.state:
-        if event.event_id not in placed:
-            yield _step(event, BEFORE_TIMELINE)
+    for event in beside_timeline(entry):
+        yield _step(event, BEFORE_TIMELINE)
     for at, event in enumerate(entry.timeline):
         if event.state_key is not None and _counts(entry, event, at, last_word, placed, user_id):
             yield _step(event, at)

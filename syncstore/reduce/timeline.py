@@ -19,6 +19,8 @@ def timeline_change(entry: RoomEntry) -> TimelineChange | None:
 
 def once(events: list[RoomEvent]) -> list[RoomEvent]:
     """Each event once: its first mention counts, for an event has at most one place."""
+    if len(events) < 2 or len({event.event_id for event in events}) == len(events):
+        return events
     found: dict[str, RoomEvent] = {}
     for event in events:
         found.setdefault(event.event_id, event)
@@ -27,5 +29,7 @@ def once(events: list[RoomEvent]) -> list[RoomEvent]:
 
 def beside_timeline(entry: RoomEntry) -> list[RoomEvent]:
     """Events of the state block that the timeline does not hold: stored without a place."""
+    if not entry.state:
+        return []
     placed = {event.event_id for event in entry.timeline}
     return [event for event in entry.state if event.event_id not in placed]

@@ -24,7 +24,6 @@ NEWEST_TO_DEVICE = """
 DELIVERED_AGAIN = "UPDATE to_device_message SET batch = ? WHERE id = ?"
 INSERT_DIRECT = insert(direct_room)
 IGNORED_BEFORE = "SELECT content FROM account_datum WHERE room = 0 AND type = 'm.ignored_user_list'"
-KEYS = "SELECT one_time_keys, fallback_keys FROM own_account"
 SET_KEYS = "UPDATE own_account SET one_time_keys = ?, fallback_keys = ?"
 INSERT_QUARANTINE = insert(quarantined)
 SUSPECT = "UPDATE room SET suspect = ?, suspect_batch = ? WHERE membership = 'join'"
@@ -35,8 +34,10 @@ def write_account(write: Write, changes: Changes, *, snapshot: bool) -> None:
     if changes.ignored is not None and not _ignored_before(write) <= changes.ignored:
         # Their events were left out without a mark: the holes have no token (promise 19).
         mark_suspect(write, "users are no longer ignored: their events of the time between are missing")
-    write_account_data(write, ACCOUNT, changes.account_data)
-    write_unknown(write, ACCOUNT, changes.unknown)
+    if changes.account_data:
+        write_account_data(write, ACCOUNT, changes.account_data)
+    if changes.unknown:
+        write_unknown(write, ACCOUNT, changes.unknown)
     if changes.direct is not None:
         write.cursor.execute("DELETE FROM direct_room")
         write.cursor.executemany(INSERT_DIRECT, changes.direct)
@@ -126,9 +127,9 @@ def _device_lists(write: Write, rows: list[tuple[str, str]], *, snapshot: bool) 
 
 def _keys(write: Write, one_time: str | None, fallback: str | None) -> None:
     """Key counts come with every answer: only a change is worth a commit."""
-    before = write.cursor.execute(KEYS).fetchone()
-    after = (before[0] if one_time is None else one_time, before[1] if fallback is None else fallback)
-    if after != before:
+    had_one_time, had_fallback = write.keys
+    after = (had_one_time if one_time is None else one_time, had_fallback if fallback is None else fallback)
+    if after != write.keys:
         write.cursor.execute(SET_KEYS, after)
         _ = write.batch  # a changed count is news: it gets its row in batches
         write.touch(ACCOUNT, "device_keys")

@@ -6,7 +6,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from syncstore.errors import StaleBatchError
 from syncstore.model.batch import Bad, RoomEvent
@@ -42,8 +42,7 @@ OWN_MEMBERSHIP = """
 _LEADING_NUMBER = re.compile(r"[a-z]?([0-9]{1,300})(?![0-9])")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What the request carried. `since` and `held` as promise 2 says; `told` false: a replay, take the stored token."""
 
     since: str | None
@@ -103,7 +102,8 @@ def _told(token: str | None) -> str:
 def _write_rooms(write: Write, changes: Changes, tokens: Tokens, joined: Collection[str] | None) -> None:
     seen: set[int] = set()
     for one in changes.rooms:
-        write_quarantine(write, one.bad)
+        if one.bad:
+            write_quarantine(write, one.bad)
         if one.room_id:
             seen.add(_write_room(write, one, tokens))
     if tokens.since is None:
@@ -116,8 +116,8 @@ def _write_room(write: Write, changes: RoomChanges, tokens: Tokens) -> int:
     new_room = row is None
     if row is None:
         row = room.make(write, changes.room_id, changes.membership or "leave")
-    before = room.copy(row)
-    joined_before = row.membership == "join" and not new_room
+    before, membership = room.values(row), row.membership
+    joined_before = membership == "join" and not new_room
     covered = coverage(row, joined_before, tokens)
     if changes.pile is None:
         _write_stay(write, row, changes, covered, tokens, new_room=new_room)
@@ -125,19 +125,18 @@ def _write_room(write: Write, changes: RoomChanges, tokens: Tokens) -> int:
         _write_stripped(write, row, changes, covered)
     write_beside(write, row, changes)
     _summary(write, row, changes)
-    if row.membership != before.membership or new_room:
+    if row.membership != membership or new_room:
         write.touch(row.id, "membership")
         write.derive.add(row.id)
-    if row != before:
+    if room.save(write, row, before):
         write.touch(row.id, "room")
-    room.save(write, row, before)
     return row.id
 
 
 def _write_stripped(write: Write, row: RoomRow, changes: RoomChanges, covered: str | None) -> None:
     """An invite or a knock: its own pile; what we hold of the room stays as it is (promise 7)."""
     assert changes.pile is not None
-    stripped.replace_pile(write, row.id, changes.pile, changes.stripped)
+    stripped.replace_pile(write, row, changes.pile, changes.stripped)
     row.membership = changes.pile
     freeze(write, row, covered)
     row.inviter = changes.inviter
@@ -149,7 +148,7 @@ def _write_stay(
     write: Write, row: RoomRow, changes: RoomChanges, covered: str | None, tokens: Tokens, *, new_room: bool
 ) -> None:
     """A join or leave entry: timeline, state pile, and what the section makes of the membership (promise 8)."""
-    stripped.clear_piles(write, row.id)
+    stripped.clear_piles(write, row)
     row.inviter, row.invited_directly = None, 0
     timeline = changes.timeline
     events = timeline.events if timeline else []
@@ -160,8 +159,10 @@ def _write_stay(
     restarts = row.membership != "join" or (changes.restates and not tokens.full_state)
     continues = not restarts and tokens.since is not None and tokens.since == covered
     ids, places, before = _write_events(write, row, changes, timeline, known, covered, tokens, continues=continues)
-    _set_aside_impostors(write, row, (*events, *changes.state_events), known)
-    steps = [step for step in changes.steps if _is_itself(step, known.get(step.event_id))]
+    steps = changes.steps
+    if known:
+        _set_aside_impostors(write, row, (*events, *changes.state_events), known)
+        steps = [step for step in steps if _is_itself(step, known.get(step.event_id))]
     whole = apply_steps(write, row, steps, ids, places, before, new_room=new_room, restates=changes.restates)
     _members_synced(write, row, changes, whole=whole)
     was_inside = row.membership == "join"
@@ -257,12 +258,12 @@ def _leave_unseen(write: Write, seen: set[int], tokens: Tokens, joined: Collecti
         if number in seen:
             continue
         row = room.find_by_id(write, number)
-        before = room.copy(row)
+        before = room.values(row)
         if row.membership == "join" and row.covered_to is None:
             freeze(write, row, tokens.held)  # also if we are still in: this response told nothing of its timeline
         if room_id not in joined:
             clear_typing(write, number)
-            stripped.clear_piles(write, number)
+            stripped.clear_piles(write, row)
             row.inviter, row.invited_directly = None, 0
             row.membership = _own_membership(write, row)
             write.touch(number, "membership")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from syncstore.model.batch import membership_of
 from syncstore.model.json_text import decode
@@ -62,7 +62,7 @@ def check(cursor: sqlite3.Cursor) -> Iterator[str]:
 
 
 def _room(cursor: sqlite3.Cursor, user_id: str, row: RoomRow) -> Iterator[str]:
-    made = room.copy(row)
+    made = replace(row)
     derive(cursor, user_id, made)
     counts: Counter[str | None] = Counter()
     for type_, key, membership, event_type, event_key, content in cursor.execute(PILE, (row.id,)).fetchall():

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, PoolProxiedConnection, create_engine
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from syncstore.errors import StoreError
@@ -63,6 +63,7 @@ class Connections:
         mode = "immutable=1&mode=ro" if immutable else "mode=ro" if read_only else "mode=rw"
         self._readers = self._engine(mode, _reading, readers=True)
         self._writer = None if read_only else self._engine(mode, _writing, readers=False)
+        self._lent: PoolProxiedConnection | None = None  # the writer's connection, kept from its first use on
 
     def _engine(self, mode: str, settings: Callable[[sqlite3.Connection], None], *, readers: bool) -> Engine:
         uri = f"file:{quote(str(self.path))}?{mode}"
@@ -95,22 +96,30 @@ class Connections:
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[sqlite3.Cursor]:
         """One transaction: all of it, or nothing. `durable`: on the disk when the block ends, not only in the WAL."""
-        if self._writer is None:
-            raise StoreError(f"{self.path} was opened for reading only")
-        with self._lock, failures(self.path), _borrowed(self._writer) as raw:
+        with self._lock, failures(self.path):
+            raw = self._write_connection()
             # Before BEGIN: inside a transaction SQLite ignores it.
             self._set_synchronous(raw, "FULL" if durable else "NORMAL")
             cursor = raw.cursor()
             cursor.execute("BEGIN IMMEDIATE")
-            yield cursor  # an error leaves from here, and the pool rolls back
-            raw.commit()
+            try:
+                yield cursor
+                raw.commit()
+            except BaseException:
+                raw.rollback()
+                raise
 
-    def checkpoint(self) -> bool:
-        """Empty the WAL into the file; False if a reader is in the way, which is no failure."""
+    def checkpoint(self, *, wait: bool = False) -> bool:
+        """Empty the WAL into the file; False if a reader is in the way, which is no failure.
+
+        wait: for readers, up to BUSY_SECONDS.
+        """
         if self._writer is None:
             return False
-        with self._lock, failures(self.path), _borrowed(self._writer) as raw:
-            raw.execute("PRAGMA busy_timeout = 0")
+        with self._lock, failures(self.path):
+            raw = self._write_connection()
+            if not wait:
+                raw.execute("PRAGMA busy_timeout = 0")
             try:
                 busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             except sqlite3.OperationalError:
@@ -118,6 +127,12 @@ class Connections:
             finally:
                 raw.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
             return not busy
+
+    def vacuum(self) -> bool:
+        """Write the file anew without its free pages; False if a reader keeps the old pages in the WAL for now."""
+        with self._lock, failures(self.path):
+            self._write_connection().execute("VACUUM")
+        return self.checkpoint(wait=True)
 
     def copy_to(self, target: Path) -> None:
         """A compact, consistent copy of the file into an empty one."""
@@ -132,8 +147,18 @@ class Connections:
     def close(self) -> None:
         """Close every connection; the last one to the file removes its WAL."""
         self._readers.dispose()
+        if self._lent is not None:
+            self._lent.close()
+            self._lent = None
         if self._writer is not None:
             self._writer.dispose()
+
+    def _write_connection(self) -> sqlite3.Connection:
+        if self._writer is None:
+            raise StoreError(f"{self.path} was opened for reading only")
+        if self._lent is None:
+            self._lent = self._writer.raw_connection()
+        return _driver(self._lent)
 
     def _set_synchronous(self, raw: sqlite3.Connection, level: str) -> None:
         if self._synchronous != level:
@@ -146,8 +171,12 @@ def _borrowed(engine: Engine) -> Iterator[sqlite3.Connection]:
     """The driver's connection, out of SQLAlchemy's pool and back: its own transactions cost five times as much."""
     pooled = engine.raw_connection()
     try:
-        raw = pooled.driver_connection
-        assert isinstance(raw, sqlite3.Connection)
-        yield raw
+        yield _driver(pooled)
     finally:
         pooled.close()
+
+
+def _driver(pooled: PoolProxiedConnection) -> sqlite3.Connection:
+    raw = pooled.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw

@@ -21,30 +21,31 @@ CLEAR_THREADS = "DELETE FROM thread_count WHERE room = ?"
 
 def write_beside(write: Write, row: RoomRow, changes: RoomChanges) -> None:
     """Everything of a room entry that is neither state nor timeline."""
-    _receipts(write, row.id, changes.receipts)
+    if changes.receipts:
+        _receipts(write, row.id, changes.receipts)
     if changes.typing is not None:
         _typing(write, row.id, changes.typing)
     elif changes.section != "join":
         clear_typing(write, row.id)  # nobody tells us any more when they stop
     _unread(write, row, changes)
-    write_account_data(write, row.id, changes.account_data)
-    write_unknown(write, row.id, changes.unknown)
+    if changes.account_data:
+        write_account_data(write, row.id, changes.account_data)
+    if changes.unknown:
+        write_unknown(write, row.id, changes.unknown)
 
 
 def write_account_data(write: Write, room: int, rows: Iterable[ContentRow]) -> None:
     """Account data of a room, or of the account itself (room 0)."""
     values = [(room, row.name, row.content, row.odd, write.batch) for row in rows]
-    if values:
-        write.cursor.executemany(PUT_ACCOUNT_DATA, values)
-        write.touch(room, "account_data")
+    write.cursor.executemany(PUT_ACCOUNT_DATA, values)
+    write.touch(room, "account_data")
 
 
 def write_unknown(write: Write, room: int, rows: Iterable[ContentRow]) -> None:
     """Keys that this version does not know: the newest value of each is kept."""
     values = [(room, row.name, row.content, write.batch) for row in rows]
-    if values:
-        write.cursor.executemany(PUT_UNKNOWN, values)
-        write.touch(room, "unknown")
+    write.cursor.executemany(PUT_UNKNOWN, values)
+    write.touch(room, "unknown")
 
 
 def clear_typing(write: Write, room: int) -> None:
@@ -55,10 +56,9 @@ def clear_typing(write: Write, room: int) -> None:
 
 
 def _receipts(write: Write, room: int, rows: list[ReceiptRow]) -> None:
-    if rows:
-        batch = write.batch
-        write.cursor.executemany(PUT_RECEIPT, [(room, *row, batch) for row in rows])
-        write.touch(room, "receipts")
+    batch = write.batch
+    write.cursor.executemany(PUT_RECEIPT, [(room, *row, batch) for row in rows])
+    write.touch(room, "receipts")
 
 
 def _typing(write: Write, room: int, users: list[str]) -> None:
@@ -76,11 +76,11 @@ def _unread(write: Write, row: RoomRow, changes: RoomChanges) -> None:
         notifications, highlights = changes.unread
         row.notification_count = notifications or 0
         row.highlight_count = highlights or 0
-    write.cursor.execute(CLEAR_THREADS, (row.id,))
-    had = write.cursor.rowcount
-    threads = changes.thread_unread or {}
-    batch = write.batch if threads else 0
-    rows = [(row.id, thread, *counts, batch) for thread, counts in threads.items()]
-    write.cursor.executemany(INSERT_THREAD, rows)
-    if had or threads:
+    threads = changes.thread_unread
+    if threads or row.counts_threads:
+        write.cursor.execute(CLEAR_THREADS, (row.id,))
+        batch = write.batch
+        rows = [(row.id, thread, *counts, batch) for thread, counts in (threads or {}).items()]
+        write.cursor.executemany(INSERT_THREAD, rows)
+        row.counts_threads = bool(threads)
         write.touch(row.id, "unread")

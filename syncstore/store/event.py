@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from syncstore.model.batch import RoomEvent
@@ -11,9 +12,11 @@ from syncstore.store.statement import insert
 from syncstore.store.write import Redaction, Write
 
 INSERT_EVENT = insert(event)
-FIND_EVENT = """
-    SELECT id, segment, position, redacted_by, type, state_key, batch FROM event WHERE room = ? AND event_id = ?
+FIND_EVENTS = """
+    SELECT event_id, id, segment, position, redacted_by, type, state_key, batch FROM event
+    WHERE room = ? AND event_id IN ({})
 """
+_AT_ONCE = 64
 # What a later copy may add to a row that had no place: its place, and what only timelines carry.
 PLACE_EVENT = """
     UPDATE event SET segment = ?, position = ?, prev_batch = ?, source = ?, changed = ?,
@@ -45,12 +48,19 @@ class Known(NamedTuple):
 
 def known_events(write: Write, room: int, events: Iterable[RoomEvent]) -> dict[str, Known]:
     """Which of these events the store has already, by event_id."""
+    ids = [one.event_id for one in events]
     found: dict[str, Known] = {}
-    for one in events:
-        row = write.cursor.execute(FIND_EVENT, (room, one.event_id)).fetchone()
-        if row is not None:
-            found[one.event_id] = Known(*row)
+    for at in range(0, len(ids), _AT_ONCE):
+        some = ids[at : at + _AT_ONCE]
+        for event_id, *row in write.cursor.execute(_find(len(some)), (room, *some)):
+            found[event_id] = Known(*row)
     return found
+
+
+@cache
+def _find(count: int) -> str:
+    """One statement for all: asking for each event costs three times as much."""
+    return FIND_EVENTS.format(",".join("?" * count))
 
 
 def write_events(
@@ -86,11 +96,17 @@ def write_events(
             if place is not None:
                 values = (*place, token, source, batch, one.transaction_id, one.unsigned, one.replaces, stored.id)
                 write.cursor.execute(PLACE_EVENT, values)
+                write.brings_copies = True
                 write.renewed.append(stored.id)
-        if one.replaces == "":
-            write.untold.append(ids[one.event_id])
+        if one.type == "m.room.redaction":
+            write.brings_redactions = True
+        if one.replaces is not None:
+            write.brings_copies = True
+            if not one.replaces:
+                write.untold.append(ids[one.event_id])
         # The key may be written with escapes: whatever has any is looked into.
         if one.unsigned is not None and ('"m.relations"' in one.unsigned or "\\u" in one.unsigned):
+            write.brings_copies = True
             write.bundles.append((room, ids[one.event_id], one.unsigned))
         if one.redacted_because is not None and (stored is None or stored.redacted_by is None):
             write.redactions.append(Redaction(room, one.event_id, one.redacted_because))

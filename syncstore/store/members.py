@@ -28,7 +28,7 @@ def apply_members(connections: Connections, room_id: str, page: Page, asked_at: 
         row = room.find(write, room_id)
         if row is None:
             raise NotFoundError(f"the store has no room {room_id}")
-        before = room.copy(row)
+        before = room.values(row)
         write_quarantine(write, page.bad)
         events = list({event.event_id: event for event in page.events if _is_member(event)}.values())
         known = known_events(write, row.id, events)

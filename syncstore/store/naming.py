@@ -43,7 +43,7 @@ def derive_rooms(write: Write) -> None:
     """Make the derived columns of every room that this transaction noted for it."""
     for number in sorted(write.derive):
         row = room.find_by_id(write, number)
-        before = room.copy(row)
+        before = room.values(row)
         derive(write.cursor, write.user_id, row)
         room.save(write, row, before)
 

@@ -20,7 +20,6 @@ NEW_REDACTIONS = """
     SELECT room, event_id, redacts, content FROM event
     WHERE id >= ? AND type = 'm.room.redaction' AND redacted_by IS NULL
 """
-ANY_WAITING = "SELECT 1 FROM waiting_redaction LIMIT 1"
 COME_AT_LAST = """
     SELECT w.room, w.event_id, w.redacted_by
     FROM event e JOIN waiting_redaction w ON w.room = e.room AND w.event_id = e.event_id WHERE e.id >= ?
@@ -65,14 +64,15 @@ _UNSIGNED_KEPT = {"age", "membership", "redacted_because", "redacted_by", "repla
 
 def apply_redactions(write: Write) -> None:
     """Strip what the events of this transaction name, and what redactions of earlier ones have waited for."""
-    note_bundles(write)
-    name_replaced(write)
+    if write.brings_copies:
+        note_bundles(write)
+        name_replaced(write)
     versions: dict[int, str | None] = {}
     for one in _due(write, versions):
         if one.room not in versions:
             versions[one.room] = room_version(write, one.room)
         _redact(write, one, versions[one.room])
-    for late in late_copies(write):
+    for late in late_copies(write) if write.brings_copies else ():
         if late.room not in versions:
             versions[late.room] = room_version(write, late.room)
         _strip_late(write, late, versions[late.room])
@@ -92,13 +92,14 @@ def room_version(write: Write, room: int) -> str | None:
 
 def _due(write: Write, versions: dict[int, str | None]) -> Iterator[Redaction]:
     yield from write.redactions
-    for room, event_id, redacts, content in write.cursor.execute(NEW_REDACTIONS, (write.first_event,)).fetchall():
+    found = write.cursor.execute(NEW_REDACTIONS, (write.first_event,)).fetchall() if write.brings_redactions else ()
+    for room, event_id, redacts, content in found:
         if room not in versions:
             versions[room] = room_version(write, room)
         target = redacts_of(versions[room], "m.room.redaction", redacts, decode(content))
         if is_text(target):
             yield Redaction(room, target, event_id)
-    if write.cursor.execute(ANY_WAITING).fetchone():
+    if write.any_waiting:
         for row in write.cursor.execute(COME_AT_LAST, (write.first_event,)).fetchall():
             yield Redaction(*row)
             write.cursor.execute(STOP_WAITING, row[:2])

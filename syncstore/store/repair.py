@@ -35,7 +35,7 @@ def restate(connections: Connections, room_id: str, page: Page, asked_under: str
         row = room.find(write, room_id)
         new_room = row is None
         row = row or room.make(write, room_id, "join")
-        before = room.copy(row)
+        before = room.values(row)
         write_quarantine(write, page.bad)
         if row.membership != "join" or new_room:
             _enter(write, row, asked_under)
@@ -51,7 +51,7 @@ def restate(connections: Connections, room_id: str, page: Page, asked_under: str
 
 def _enter(write: Write, row: RoomRow, token: str) -> None:
     """No sync told that we joined: what was said before now lies in a gap."""
-    stripped.clear_piles(write, row.id)
+    stripped.clear_piles(write, row)
     row.inviter, row.invited_directly = None, 0
     open_walk(write, row, row.covered_to, token)
     row.membership, row.covered_to, row.covered_batch = "join", None, None
@@ -77,6 +77,7 @@ def mark_left(connections: Connections, room_id: str) -> None:
         row, before = _found(write, room_id)
         if row.membership == "join" and row.covered_to is None:
             freeze(write, row, cursor.execute(TOKEN).fetchone()[0])
+        stripped.clear_piles(write, row)
         row.membership = "leave"
         clear_typing(write, row.id)
         write.touch(row.id, "membership")
@@ -97,8 +98,8 @@ def walk_again(connections: Connections, room_id: str) -> None:
         write.write_touched()
 
 
-def _found(write: Write, room_id: str) -> tuple[RoomRow, RoomRow]:
+def _found(write: Write, room_id: str) -> tuple[RoomRow, room.Values]:
     row = room.find(write, room_id)
     if row is None:
         raise NotFoundError(f"the store has no room {room_id}")
-    return row, room.copy(row)
+    return row, room.values(row)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from operator import attrgetter
+from functools import cache
+from itertools import compress
+from operator import attrgetter, ne
+from typing import Any
 
 from syncstore.store.write import Write
 
@@ -43,13 +47,20 @@ class RoomRow:
     suspect_batch: int | None
     batch: int
     covered_batch: int | None
+    counts_threads: int  # whether any thread of it has an unread count; a table of its own, no column
 
 
-_COLUMNS = [field.name for field in fields(RoomRow)]
-_VALUES = attrgetter(*_COLUMNS)  # the standard library's astuple copies every value deeply
-LOAD = "SELECT " + ", ".join(_COLUMNS) + " FROM room WHERE room_id = ?"
-LOAD_BY_ID = "SELECT " + ", ".join(_COLUMNS) + " FROM room WHERE id = ?"
-SAVE = "UPDATE room SET " + ", ".join(name + " = ?" for name in _COLUMNS[2:]) + " WHERE id = ?"
+_COLUMNS = [field.name for field in fields(RoomRow)][:-1]
+_POSITIONS = range(len(_COLUMNS))
+_SELECT = (
+    "SELECT " + ", ".join(_COLUMNS) + ", EXISTS (SELECT 1 FROM thread_count WHERE room = room.id) FROM room WHERE "
+)
+LOAD = _SELECT + "room_id = ?"
+LOAD_BY_ID = _SELECT + "id = ?"
+
+Values = tuple[Any, ...]
+# The row as it is now, to compare with later: the standard library's astuple copies every value deeply.
+values: Callable[[RoomRow], Values] = attrgetter(*_COLUMNS)
 
 
 def find(write: Write, room_id: str) -> RoomRow | None:
@@ -71,13 +82,18 @@ def make(write: Write, room_id: str, membership: str) -> RoomRow:
     return made
 
 
-def save(write: Write, row: RoomRow, before: RoomRow) -> None:
-    """Write the row back if it differs from what it was."""
-    if row != before:
-        row.batch = write.batch
-        write.cursor.execute(SAVE, (*_VALUES(row)[2:], row.id))
+def save(write: Write, row: RoomRow, before: Values) -> bool:
+    """Write the row back if it differs from what it was; whether it does."""
+    now = values(row)
+    if now == before:
+        return False
+    row.batch = write.batch
+    moved = tuple(compress(_POSITIONS, map(ne, now, before)))
+    write.cursor.execute(_update(moved), (*[now[at] for at in moved], row.batch, row.id))
+    return True
 
 
-def copy(row: RoomRow) -> RoomRow:
-    """The row as it is now, to compare with later."""
-    return RoomRow(*_VALUES(row))
+@cache
+def _update(moved: tuple[int, ...]) -> str:
+    """Only what moved is written: a column that an index holds costs as much as the rest of the row."""
+    return "UPDATE room SET " + "".join(_COLUMNS[at] + " = ?, " for at in moved) + "batch = ? WHERE id = ?"

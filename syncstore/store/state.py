@@ -79,6 +79,8 @@ def apply_steps(
     ids: event_id -> row id of every event of the steps. places: of the timeline's events. before: the place that the
     timeline begins at, for events that have none.
     """
+    if not steps and not restates:
+        return new_room
     restated = restates and not new_room and _has_create(write, row.id)
     chains = _chains(steps)
     held = _held(write, row.id, chains, whole=restated) if not new_room else {}
@@ -203,5 +205,6 @@ def _count(row: RoomRow, old: str | None, new: str | None) -> None:
 
 
 def _note(write: Write, row: RoomRow, key: _Key) -> None:
-    if key[0] in NAMING:
+    # Members make the name of a room that has no other.
+    if key[0] in NAMING and not (key[0] == "m.room.member" and (row.name or row.canonical_alias)):
         write.derive.add(row.id)

@@ -63,7 +63,8 @@ def place_timeline(
     Returns (new places, None where an event keeps its own; the place of every event, kept or new; the place
     before the first of them), and moves the row's last place.
     """
-    _take_from_islands(write, row, change.events, known)
+    if known:
+        _take_from_islands(write, row, change.events, known)
     if row.last_segment is None:
         _open_first(write, row, change, covered, continues, tokens)
     elif not continues or (change.limited and not _joins_on(row, change.events, known)):

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from syncstore.errors import NotFoundError, StoreError
+from syncstore.errors import NotFoundError, StoreError, StoreLockedError
 from syncstore.store.connection import Connections
 from syncstore.store.failures import failures
 from syncstore.store.write import ACCOUNT, Write
@@ -91,6 +91,22 @@ def drop_filter(connections: Connections, filter_id: str) -> None:
     """Forget an id that the server no longer knows."""
     with connections.write() as cursor:
         cursor.execute("DELETE FROM server_filter WHERE filter_id = ?", (filter_id,))
+
+
+def compact(connections: Connections) -> tuple[int, int]:
+    """Give free space back to the disk; redacted bytes are then gone from file and WAL: (bytes before, after).
+
+    Raises StoreLockedError if a reader keeps the old pages for too long: nothing is lost, only not yet given back.
+    """
+    before = _size(connections.path)
+    if not connections.vacuum():
+        raise StoreLockedError(f"{connections.path} is being read: its old pages cannot be given back yet, try again")
+    return before, _size(connections.path)
+
+
+def _size(path: Path) -> int:
+    """Bytes of the file with its WAL."""
+    return sum(one.stat().st_size for one in (path, Path(f"{path}-wal")) if one.exists())
 
 
 def backup(connections: Connections, target: Path) -> None:

@@ -12,9 +12,11 @@ from syncstore.store.statement import insert
 ACCOUNT = 0
 
 NEW_BATCH = "INSERT INTO batch (kind, received_at) VALUES (?, ?)"
-LAST_EVENT = "SELECT coalesce(max(id), 0) FROM event"
-ANY_COUNT = "SELECT 1 FROM room WHERE summary_joined IS NOT NULL LIMIT 1"
-OWN_USER = "SELECT user_id FROM own_account"
+START = """
+    SELECT user_id, one_time_keys, fallback_keys, (SELECT coalesce(max(id), 0) FROM event),
+        EXISTS (SELECT 1 FROM room WHERE summary_joined IS NOT NULL), EXISTS (SELECT 1 FROM waiting_redaction)
+    FROM own_account
+"""
 TOUCHED = insert(touched)
 FINISH_PAGE = "UPDATE batch SET event_count = ?, known_count = ?, quarantined_count = ? WHERE id = ?"
 
@@ -37,15 +39,20 @@ class Write:
         self.cursor = cursor
         self.kind = kind
         self.now = now  # milliseconds
-        # Whether the server has ever counted members for us: then it loads them lazily.
-        self.counts_members = cursor.execute(ANY_COUNT).fetchone() is not None
-        self.user_id: str = cursor.execute(OWN_USER).fetchone()[0]
-        self.first_event: int = cursor.execute(LAST_EVENT).fetchone()[0] + 1
+        found = cursor.execute(START).fetchone()
+        self.user_id, one_time, fallback, last_event, counts_members, any_waiting = found
+        self.keys: tuple[str | None, str | None] = (one_time, fallback)  # of one-time keys, of fallback keys
+        self.first_event: int = last_event + 1
         self.next_event = self.first_event
+        # Whether the server has ever counted members for us: then it loads them lazily.
+        self.counts_members = bool(counts_members)
+        self.any_waiting = bool(any_waiting)  # redactions of events that were not there yet
         self.event_count = 0
         self.known_count = 0
         self.quarantined_count = 0
         self.redactions: list[Redaction] = []
+        self.brings_redactions = False  # whether an event of this commit redacts another
+        self.brings_copies = False  # whether one carries content of another
         self.bundles: list[tuple[int, int, str]] = []  # room, event, unsigned that holds whole other events
         self.renewed: list[int] = []  # older events that took `unsigned` from a later copy
         self.untold: list[int] = []  # events whose prev_content came without the id of what it replaced

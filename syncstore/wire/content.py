@@ -29,6 +29,11 @@ class Source:
     def __init__(self, mask: Mask | None = None) -> None:
         self._mask = mask
 
+    @property
+    def masked(self) -> bool:
+        """Whether places of the body are covered: each part must then be asked."""
+        return self._mask is not None
+
     def raw(self, part: msgspec.Raw | bytes) -> bytes:
         """The bytes as sent."""
         return bytes(part) if self._mask is None else self._mask.restore(bytes(part))
@@ -54,7 +59,7 @@ def decode_object(text: str) -> tuple[dict[str, Any], int]:
     stands before white space and the count proves nothing, is the slow, exact decoder asked.
     """
     opened = text.count("{")
-    if opened > 100 or text.count("[") > 100:
+    if opened > 100 or (len(text) > 200 and text.count("[") > 100):
         check_nesting(text)
     try:
         value = _ANY.decode(text)
@@ -63,9 +68,9 @@ def decode_object(text: str) -> tuple[dict[str, Any], int]:
     if type(value) is not dict:
         raise BadPart("wrong_type", "not a JSON object")
     keys = len(value) if opened == 1 else _count_keys(value)
-    if keys != text.count('":') or '" ' in text or '"\n' in text or '"\t' in text or '"\r' in text:
+    if keys != text.count('":') or '" ' in text or "\n" in text or "\t" in text or "\r" in text:
         return _decode_slowly(text)
-    return value, ODD_NUL if "\\u0000" in text else 0
+    return value, ODD_NUL if "\\" in text and "\\u0000" in text else 0
 
 
 def decode_notes(text: str) -> dict[str, Any]:

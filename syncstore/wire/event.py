@@ -6,7 +6,7 @@ one takes any object key by key, tells what is wrong with it, and keeps unknown 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -18,29 +18,37 @@ from syncstore.wire.content import BadPart, Source, check_nesting, decode_notes,
 _MAX_BYTES = 255  # the spec's limit on ids, types and state keys
 _INT64 = range(-(2**63), 2**63)
 _UNSET = msgspec.UNSET
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Short = Annotated[str, msgspec.Meta(max_length=_MAX_BYTES)]  # in characters: bytes are counted where they differ
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=_MAX_BYTES)]
 
 
-class _Event(msgspec.Struct, forbid_unknown_fields=True):
-    type: str
-    sender: str
+class CutEvent(msgspec.Struct, forbid_unknown_fields=True):
+    """An event as servers send it, contents uncut."""
+
+    type: _Short
+    sender: _Short
     content: msgspec.Raw
-    origin_server_ts: int
-    event_id: str | msgspec.UnsetType = _UNSET
-    state_key: str | msgspec.UnsetType = _UNSET
+    origin_server_ts: Int64
+    event_id: _Id | None = None
+    state_key: _Short | msgspec.UnsetType = _UNSET
     unsigned: msgspec.Raw | msgspec.UnsetType = _UNSET
     redacts: str | msgspec.UnsetType = _UNSET
 
 
-class _Typed(msgspec.Struct, forbid_unknown_fields=True):
-    type: str
+class CutTyped(msgspec.Struct, forbid_unknown_fields=True):
+    """An event without an id as servers send it, content uncut."""
+
+    type: _Short
     content: msgspec.Raw
-    sender: str | None = None
-    state_key: str | None = None
+    sender: _Short | None = None
+    state_key: _Short | None = None
 
 
-_EVENT = msgspec.json.Decoder(_Event)
-_TYPED = msgspec.json.Decoder(_Typed)
+_EVENT = msgspec.json.Decoder(CutEvent)
+_TYPED = msgspec.json.Decoder(CutTyped)
 _KEYS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_PLAIN = 150  # characters of an `unsigned` that cannot nest too deep
 _STRING = msgspec.json.Decoder(str)
 _INTEGER = msgspec.json.Decoder(int)
 
@@ -68,23 +76,31 @@ def room_event(source: Source, raw: msgspec.Raw, event_id: str | None = None) ->
             pass
         else:
             # In the 2015 form an id inside the event is just another key: the slow way keeps it.
-            if (event_id is None) is not (cut.event_id is _UNSET) and cut.origin_server_ts in _INT64:
-                state_key = None if cut.state_key is _UNSET else cut.state_key
-                redacts = None if cut.redacts is _UNSET else cut.redacts
-                unsigned = None if cut.unsigned is _UNSET else source.text(cut.unsigned)
-                named = event_id if event_id is not None else str(cut.event_id)
-                return _lift(
-                    named,
-                    cut.type,
-                    state_key,
-                    cut.sender,
-                    cut.origin_server_ts,
-                    source.text(cut.content),
-                    unsigned,
-                    None,
-                    redacts,
-                )
+            if (event_id is None) is not (cut.event_id is None):
+                cut.event_id = cut.event_id or event_id
+                return lift_cut(source, cut)
     return _room_event_slowly(source, raw, event_id)
+
+
+def lift_cut(source: Source, cut: CutEvent) -> RoomEvent:
+    """An event whose names, types and lengths the decoder has checked, with its id. Raises BadPart."""
+    event_id, type_, sender = cut.event_id, cut.type, cut.sender
+    state_key = None if cut.state_key is _UNSET else cut.state_key
+    if event_id is None:
+        raise BadPart("missing_key", "no event_id")
+    if not (event_id.isascii() and type_.isascii() and sender.isascii() and (state_key is None or state_key.isascii())):
+        _check_lengths(event_id, type_, state_key, sender)
+    return _lift(
+        event_id,
+        type_,
+        state_key,
+        sender,
+        cut.origin_server_ts,
+        source.text(cut.content),
+        None if cut.unsigned is _UNSET else source.text(cut.unsigned),
+        None,
+        None if cut.redacts is _UNSET else cut.redacts,
+    )
 
 
 def _room_event_slowly(source: Source, raw: msgspec.Raw, event_id: str | None) -> RoomEvent:
@@ -109,6 +125,7 @@ def _room_event_slowly(source: Source, raw: msgspec.Raw, event_id: str | None) -
         del keys["redacts"]
     unsigned = keys.pop("unsigned", None)
     kept.update(keys)
+    _check_lengths(event_id, type_, state_key, sender)
     return _lift(
         event_id,
         type_,
@@ -134,18 +151,6 @@ def _lift(
     redacts: str | None,
 ) -> RoomEvent:
     """Read what has a column out of content and unsigned."""
-    for name, value in (
-        ("event_id", event_id),
-        ("type", type_),
-        ("sender", sender),
-        ("state_key", state_key),
-    ):
-        if value is not None and (
-            len(value) > _MAX_BYTES or (not value.isascii() and len(value.encode()) > _MAX_BYTES)
-        ):
-            raise BadPart("too_long", f"{name} is over {_MAX_BYTES} bytes")
-    if not event_id:
-        raise BadPart("missing_key", "event_id is empty")
     body, odd = decode_object(content)
     rel_type = relates_to = in_reply_to = None
     relation = body.get("m.relates_to")
@@ -154,18 +159,9 @@ def _lift(
         relates_to = _clean(relation.get("event_id"))
         in_reply_to = replied_to(relation)
     transaction_id = replaces = redacted_because = None
-    if unsigned is not None and unsigned != "null":
-        notes = decode_notes(unsigned)
-        transaction_id = _clean(notes.get("transaction_id", notes.get("txn_id")))
-        replaces = _clean(notes.get("replaces_state"))
-        if replaces is None and "prev_content" in notes:
-            replaces = ""
-        if (because := notes.get("redacted_because")) is not None:
-            redacted_because = (
-                (_clean(because.get("event_id")) if type(because) is dict else None)
-                or _clean(notes.get("redacted_by"))
-                or ""
-            )
+    # Each key that is lifted has an underscore, unless it is written with escapes.
+    if unsigned is not None and ("_" in unsigned or "\\" in unsigned or len(unsigned) > _PLAIN or unsigned[0] != "{"):
+        transaction_id, replaces, redacted_because = _lift_notes(unsigned)
     return RoomEvent(
         event_id,
         type_,
@@ -187,6 +183,22 @@ def _lift(
     )
 
 
+def _lift_notes(unsigned: str) -> tuple[str | None, str | None, str | None]:
+    """What has a column out of `unsigned`: (transaction_id, replaces, redacted_because)."""
+    if unsigned == "null":
+        return None, None, None
+    notes = decode_notes(unsigned)
+    transaction_id = _clean(notes.get("transaction_id", notes.get("txn_id")))
+    replaces = _clean(notes.get("replaces_state"))
+    if replaces is None and "prev_content" in notes:
+        replaces = ""
+    because = notes.get("redacted_because")
+    if because is None:
+        return transaction_id, replaces, None
+    named = _clean(because.get("event_id")) if type(because) is dict else None
+    return transaction_id, replaces, named or _clean(notes.get("redacted_by")) or ""
+
+
 def typed(source: Source, raw: msgspec.Raw) -> Typed:
     """An event without an id; BadPart when it cannot be kept."""
     if not source.covered(raw):
@@ -195,7 +207,7 @@ def typed(source: Source, raw: msgspec.Raw) -> Typed:
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             pass
         else:
-            return _typed(cut.type, cut.sender, cut.state_key, source.text(cut.content), None)
+            return lift_typed(source, cut)
     keys = split_object(raw)
     type_ = _required(source, keys, "type")
     sender = _optional(source, keys, "sender")
@@ -206,10 +218,13 @@ def typed(source: Source, raw: msgspec.Raw) -> Typed:
     return _typed(type_, sender, state_key, source.text(content), _extra(source, keys))
 
 
+def lift_typed(source: Source, cut: CutTyped) -> Typed:
+    """An event without an id whose names and types the decoder has checked. Raises BadPart."""
+    return _typed(cut.type, cut.sender, cut.state_key, source.text(cut.content), None)
+
+
 def _typed(type_: str, sender: str | None, state_key: str | None, content: str, extra: str | None) -> Typed:
-    for name, value in (("type", type_), ("sender", sender), ("state_key", state_key)):
-        if value is not None and len(value.encode()) > _MAX_BYTES:
-            raise BadPart("too_long", f"{name} is over {_MAX_BYTES} bytes")
+    _check_lengths("-", type_, state_key, sender)
     body, odd = decode_object(content)
     return Typed(type_, sender, state_key, content, extra, odd, body)
 
@@ -223,6 +238,15 @@ def checked_id(source: Source, name: str, value: str) -> str:
     if len(value.encode()) > _MAX_BYTES:
         raise BadPart("too_long", f"{name} is over {_MAX_BYTES} bytes")
     return value
+
+
+def _check_lengths(event_id: str, type_: str, state_key: str | None, sender: str | None) -> None:
+    """BadPart for a name that the spec does not allow."""
+    for name, value in (("event_id", event_id), ("type", type_), ("sender", sender), ("state_key", state_key)):
+        if value is not None and len(value.encode()) > _MAX_BYTES:
+            raise BadPart("too_long", f"{name} is over {_MAX_BYTES} bytes")
+    if not event_id:
+        raise BadPart("missing_key", "event_id is empty")
 
 
 def _required(source: Source, keys: dict[str, msgspec.Raw], name: str) -> str:

@@ -7,12 +7,13 @@ moment the state block speaks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from syncstore.model.batch import Bad, Form, RoomEntry, RoomEvent, Section, StateAsOf, Summary
+from syncstore.model.batch import Bad, Form, RoomEntry, RoomEvent, Section, StateAsOf
 from syncstore.wire.content import BadPart, Source
+from syncstore.wire.entry import Heroes, Unread, quick_entry, summary, threads
 from syncstore.wire.event import checked_id, room_event, split_object
 from syncstore.wire.parts import quarantine, split_list, typed_events
 
@@ -24,30 +25,17 @@ _BOOL = msgspec.json.Decoder(bool)
 _T = TypeVar("_T")
 
 
-_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-
-
-class _Unread(msgspec.Struct):
-    notification_count: _Int64 | None = None
-    highlight_count: _Int64 | None = None
-
-
-class _Summary(
-    msgspec.Struct,
-    rename={"heroes": "m.heroes", "joined": "m.joined_member_count", "invited": "m.invited_member_count"},
-):
-    heroes: list[str] | None = None
-    joined: _Int64 | None = None
-    invited: _Int64 | None = None
-
-
-_UNREAD = msgspec.json.Decoder(_Unread)
-_THREADS = msgspec.json.Decoder(dict[str, _Unread])
-_SUMMARY = msgspec.json.Decoder(_Summary)
+_UNREAD = msgspec.json.Decoder(Unread)
+_THREADS = msgspec.json.Decoder(dict[str, Unread])
+_SUMMARY = msgspec.json.Decoder(Heroes)
 
 
 def parse_room(source: Source, room_id: str, section: Section, raw: msgspec.Raw, form: Form) -> RoomEntry:
     """One entry of rooms.join, leave, invite or knock (or the names of 2015)."""
+    if form != "2015" and not source.masked:
+        quick = quick_entry(source, room_id, section, raw, _AS_OF[form])
+        if quick is not None:
+            return quick
     entry = RoomEntry(room_id, section, state_as_of=_AS_OF[form])
     # Until it is read: an entry or a timeline that cannot be is a hole that must be seen (promise 12).
     entry.limited = section in ("join", "leave")
@@ -209,8 +197,7 @@ def _summary(entry: RoomEntry, raw: msgspec.Raw) -> None:
         cut = _SUMMARY.decode(raw)
     except (msgspec.MsgspecError, UnicodeError):
         raise BadPart("wrong_type", "summary is not of its type") from None
-    heroes = None if cut.heroes is None else msgspec.json.encode(cut.heroes).decode()
-    entry.summary = Summary(heroes, cut.joined, cut.invited)
+    entry.summary = summary(cut)
 
 
 def _unread(entry: RoomEntry, raw: msgspec.Raw) -> None:
@@ -226,7 +213,7 @@ def _thread_unread(entry: RoomEntry, raw: msgspec.Raw) -> None:
         cut = _THREADS.decode(raw)
     except (msgspec.MsgspecError, UnicodeError):
         raise BadPart("wrong_type", "unread_thread_notifications is not of its type") from None
-    entry.thread_unread = {thread: (one.notification_count, one.highlight_count) for thread, one in cut.items()}
+    entry.thread_unread = threads(cut)
 
 
 _COUNTS: dict[str, Callable[[RoomEntry, msgspec.Raw], None]] = {

@@ -16,6 +16,7 @@ from syncstore.wire.parts import quarantine, typed_events
 from syncstore.wire.room import STATE_AFTER, parse_room
 
 _KEYS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ROOMS = msgspec.json.Decoder(dict[str, dict[str, msgspec.Raw]])
 _STRING = msgspec.json.Decoder(str)
 _STRINGS = msgspec.json.Decoder(list[str])
 _COUNTS = msgspec.json.Decoder(dict[str, int])
@@ -30,7 +31,9 @@ _SECTIONS: tuple[tuple[str, Section], ...] = (
     ("invited", "invite"),
     ("knock", "knock"),
 )
+_NAMES = {name for name, _ in _SECTIONS}
 _2015_SECTIONS = {"joined", "invited", "archived"}
+_STATE_AFTER = tuple(b'"%s"' % key.encode() for key in sorted(STATE_AFTER))
 _Unparsed = tuple[Section, str, dict[str, msgspec.Raw]]  # section, its name on the wire, room_id -> entry
 
 
@@ -91,6 +94,12 @@ def _sections(batch: Batch, source: Source, raw: msgspec.Raw | None) -> list[_Un
     found: list[_Unparsed] = []
     if raw is None:
         return found
+    try:
+        whole = _ROOMS.decode(raw)
+    except (msgspec.MsgspecError, UnicodeError):
+        whole = {}
+    if whole and _NAMES.issuperset(whole):
+        return [(section, name, whole[name]) for name, section in _SECTIONS if name in whole]
     with quarantine(batch.bad, source, raw, "rooms"):
         rooms = split_object(raw)
         for name, section in _SECTIONS:
@@ -108,7 +117,7 @@ def _form(body: bytes | bytearray, sections: list[_Unparsed]) -> Form:
     if any(name in _2015_SECTIONS for _, name, _ in sections):
         return "2015"
     # The bytes are asked first: most classic bodies never hold the word, and no room is split twice for it.
-    if any(b'"%s"' % key.encode() in body for key in STATE_AFTER):
+    if any(key in body for key in _STATE_AFTER):
         for _, _, rooms in sections:
             if any(_has_state_after(raw) for raw in rooms.values()):
                 return "state_after"

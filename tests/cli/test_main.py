@@ -100,10 +100,19 @@ def test_ctrl_c_ends_a_long_query(store: Path) -> None:
     endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
     command = [sys.executable, "-m", "syncstore", "-s", str(store), "sql", endless]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        time.sleep(1.5)
+        _wait_until_open(process.pid, store)
         process.send_signal(signal.SIGINT)
         try:
             assert process.communicate(timeout=10) == ("", "")
         finally:
             process.kill()
     assert process.returncode == 130
+
+
+def _wait_until_open(pid: int, store: Path) -> None:
+    """Until the process has the file open: however slow its start was, it is past its imports then."""
+    for _ in range(600):
+        if any(Path(link).resolve() == store for link in Path(f"/proc/{pid}/fd").iterdir() if link.exists()):
+            return
+        time.sleep(0.05)
+    raise AssertionError("the command never opened the store")

@@ -1,0 +1,143 @@
+"""Retention: old messages go, the state stays, and where history was dropped a gap says so (promise 26)."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from syncstore.store.connection import Connections
+from syncstore.store.event import Place
+from syncstore.store.write import Write, finish_page
+
+ROOMS = "SELECT id FROM room WHERE last_segment IS NOT NULL AND (?1 IS NULL OR room_id = ?1)"
+NTH_NEWEST = """
+    SELECT segment, position FROM event WHERE room = ? AND segment IS NOT NULL
+    ORDER BY segment DESC, position DESC LIMIT 1 OFFSET ?
+"""
+FIRST_SINCE = """
+    SELECT segment, position FROM event WHERE room = ? AND segment IS NOT NULL AND origin_server_ts >= ?
+    ORDER BY segment, position LIMIT 1
+"""
+# The events of one timeline follow each other; the first has the token that the server gave for what lies before it.
+TOKEN_AT = """
+    SELECT position, prev_batch FROM event
+    WHERE room = ? AND segment = ? AND position BETWEEN 1 AND ? AND prev_batch IS NOT NULL
+    ORDER BY position DESC LIMIT 1
+"""
+GAP_AT = "SELECT kind, status FROM gap WHERE room = ? AND segment = ?"
+OLDEST_OF = "SELECT min(position) FROM event WHERE room = ? AND segment = ?"
+ANY_OLDER = """
+    SELECT 1 FROM event WHERE room = ?1 AND segment IS NOT NULL AND (segment, position) < (?2, ?3) LIMIT 1
+"""
+DROP_HISTORY = """
+    DELETE FROM replaced_state
+    WHERE room = ?1 AND (until_segment IS NULL OR (until_segment, until_position) <= (?2, ?3))
+"""
+# What a pile or its history still needs stays as a row without a place.
+UNPLACE = """
+    UPDATE event SET segment = NULL, position = NULL, prev_batch = NULL, source = 'state', changed = ?4
+    WHERE room = ?1 AND segment IS NOT NULL AND (segment, position) < (?2, ?3) AND (
+        EXISTS (SELECT 1 FROM room_state WHERE event = event.id)
+        OR EXISTS (SELECT 1 FROM replaced_state WHERE event = event.id))
+"""
+_DOOMED = """
+    room = ?1 AND ((segment IS NOT NULL AND (segment, position) < (?2, ?3)) OR (
+        segment IS NULL AND source = 'state'
+        AND NOT EXISTS (SELECT 1 FROM room_state WHERE event = event.id)
+        AND NOT EXISTS (SELECT 1 FROM replaced_state WHERE event = event.id)))
+"""
+DROP_COPIES = f"DELETE FROM bundled_copy WHERE event IN (SELECT id FROM event WHERE {_DOOMED})"
+DROP_EVENTS = f"DELETE FROM event WHERE {_DOOMED}"
+DROP_GAPS = "DELETE FROM gap WHERE room = ? AND segment < ?"
+# An open gap whose own segment lost nothing keeps its walk: what lies below it is now all that is older.
+WIDEN_GAP = "UPDATE gap SET kind = 'start', since = NULL, met = 0, older_than = 0 WHERE room = ? AND segment = ?"
+PUT_GAP = """
+    INSERT INTO gap (room, kind, segment, prev_batch, walk, by_arrival, status, opened_by)
+    VALUES (?1, 'start', ?2, ?3, ?3, ?4, 'open', ?5)
+    ON CONFLICT (room, segment) DO UPDATE SET kind = 'start', prev_batch = excluded.prev_batch, walk = excluded.walk,
+        since = NULL, by_arrival = excluded.by_arrival, met = 0, status = 'open', reason = NULL, attempts = 0,
+        older_than = 0, last_walk = NULL, ended_at = NULL
+"""
+
+
+class Pruned(NamedTuple):
+    """What was dropped: rooms that lost history, and events."""
+
+    rooms: int
+    events: int
+
+
+def prune(connections: Connections, room_id: str | None, *, keep: int | None, before: int | None) -> Pruned:
+    """Drop what is older than the newest `keep` events of a room, or than `before` (milliseconds).
+
+    One transaction for each room. The newest event of a room always stays.
+    """
+    with connections.read() as cursor:
+        numbers = [number for (number,) in cursor.execute(ROOMS, (room_id,))]
+    rooms = events = 0
+    for number in numbers:
+        dropped = _prune_room(connections, number, keep, before)
+        rooms += dropped > 0
+        events += dropped
+    connections.checkpoint()
+    return Pruned(rooms, events)
+
+
+def _prune_room(connections: Connections, room: int, keep: int | None, before: int | None) -> int:
+    with connections.write() as cursor:
+        write = Write(cursor, "prune", int(time.time() * 1000))
+        wanted = _wanted(write, room, keep, before)
+        if wanted is None:
+            return 0
+        cut, token = _cut(write, room, wanted)
+        if cursor.execute(ANY_OLDER, (room, *cut)).fetchone() is None:
+            return 0
+        dropped = _drop(write, room, cut, token)
+        write.touch(room, "timeline")
+        write.touch(room, "gaps")
+        finish_page(write)
+        return dropped
+
+
+def _wanted(write: Write, room: int, keep: int | None, before: int | None) -> Place | None:
+    """The place of the oldest event that shall stay, None if all shall."""
+    if keep is not None:
+        found: Place | None = write.cursor.execute(NTH_NEWEST, (room, keep - 1)).fetchone()
+        return found
+    found = write.cursor.execute(FIRST_SINCE, (room, before)).fetchone()
+    return found or write.cursor.execute(NTH_NEWEST, (room, 0)).fetchone()
+
+
+def _cut(write: Write, room: int, wanted: Place) -> tuple[Place, str | None]:
+    """Where to cut, never above `wanted`: (the oldest place that stays, the token for what lies before it).
+
+    At the beginning of a timeline that continued from the one before, for its token bounds all that arrived earlier.
+    Where there is none, just there, without a token: back-fill then begins at the room's newest end. An island, which
+    may still move, is never split.
+    """
+    segment, position = wanted
+    gap = write.cursor.execute(GAP_AT, (room, segment)).fetchone()
+    if gap is not None and gap[0] == "island":
+        return (segment, write.cursor.execute(OLDEST_OF, (room, segment)).fetchone()[0]), None
+    found = write.cursor.execute(TOKEN_AT, (room, segment, position)).fetchone()
+    return ((segment, found[0]), found[1]) if found else (wanted, None)
+
+
+def _drop(write: Write, room: int, cut: Place, token: str | None) -> int:
+    """Drop all that stands before a place; how many events are gone."""
+    run = write.cursor.execute
+    segment, position = cut
+    loses = run(OLDEST_OF, (room, segment)).fetchone()[0] < position
+    gap = run(GAP_AT, (room, segment)).fetchone()
+    run(DROP_HISTORY, (room, *cut))
+    run(UNPLACE, (room, *cut, write.batch))
+    run(DROP_COPIES, (room, *cut))
+    dropped = run(DROP_EVENTS, (room, *cut)).rowcount
+    run(DROP_GAPS, (room, segment))
+    if gap is not None and gap[0] == "island":
+        return dropped  # its own gap goes down to whatever lies below
+    if not loses and gap is not None and gap[1] != "closed":
+        run(WIDEN_GAP, (room, segment))
+    else:
+        run(PUT_GAP, (room, segment, token, int(token is not None), write.batch))
+    return dropped
