@@ -6,11 +6,17 @@ text is one line that says what went wrong and where, and is fit to be shown to 
 
 from __future__ import annotations
 
+from syncstore.model.text import printable
+
 
 class SyncStoreError(Exception):
     """Base of all errors raised by syncstore."""
 
     kind = "error"
+
+    def __str__(self) -> str:
+        # Ids and words of servers stand in it: a log or a terminal gets them with every control character escaped.
+        return printable(super().__str__())
 
 
 class WireError(SyncStoreError):

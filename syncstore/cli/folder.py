@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 from pathlib import Path
 
 from syncstore.errors import StoreError
@@ -20,12 +21,16 @@ def folder() -> Path:
 
 
 def make_folder() -> Path:
-    """The same, made if it is missing; for its owner alone."""
+    """The same, made if it is missing; for its owner alone, also where it was open to others."""
     made = folder()
     try:
-        made.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # One by one: mkdir gives its mode to the last of several only.
+        for missing in reversed([one for one in (made, *made.parents) if not one.exists()]):
+            missing.mkdir(mode=0o700, exist_ok=True)
+        if stat.S_IMODE(made.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+            made.chmod(0o700)
     except OSError as error:
-        raise StoreError(f"{made} cannot be made: {error.strerror}") from None
+        raise StoreError(f"{made} cannot be made, or not be kept to its owner: {error.strerror}") from None
     return made
 
 

@@ -27,11 +27,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a character gets its escape, not an exception.
             stream.reconfigure(errors="backslashreplace")
+    _leave_no_dump()
     code = _guarded(sys.argv[1:] if arguments is None else list(arguments))
     if code == 141:
         # What is still buffered goes nowhere, quietly, when the interpreter flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return code
+
+
+def _leave_no_dump() -> None:
+    """A core dump of a crash would hold the access token and the messages."""
+    try:
+        import resource
+    except ImportError:  # not POSIX
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def _guarded(arguments: list[str]) -> int:
@@ -69,9 +79,11 @@ def _run(arguments: list[str]) -> int:
 def _told(error: Exception) -> int:
     """Say one line about an error and return the exit code."""
     if os.environ.get(TRACE):
-        traceback.print_exception(error)
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            print(printable(line), file=sys.stderr)  # noqa: T201
     show = getattr(error, "show", None)
-    if show is not None:  # the parser's own: wrong usage
+    if show is not None:  # the parser's own: wrong usage, with the words that were given
+        error.message = printable(str(getattr(error, "message", "")))  # type: ignore[attr-defined]
         show()
         return int(getattr(error, "exit_code", 2))
     if isinstance(error, SyncStoreError):

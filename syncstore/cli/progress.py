@@ -57,7 +57,7 @@ class Progress:
         from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
         if self._live is None:
-            looks = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+            looks = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
             self._live = Live(*looks, console=Console(stderr=True), transient=True)
             self._live.add_task(text, total=None)
             self._live.start()

@@ -10,6 +10,7 @@ import json
 import math
 import re
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,8 @@ Row = Sequence[object]
 _MEASURED = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_ASCII = re.compile("[^ -~]")
+_LEFT_TO_RIGHT = "\u200e"
+_RIGHT_TO_LEFT = ("R", "AL", "AN")
 
 
 class JsonText(str):
@@ -48,7 +51,7 @@ def line(*parts: tuple[str, str]) -> None:
         return
     from rich.text import Text
 
-    joined = Text("  ").join(Text(text, style=style) for text, style in shown)
+    joined = Text("  ").join(Text(_apart(text), style=style) for text, style in shown)
     _console().print(joined, soft_wrap=True)
 
 
@@ -137,7 +140,7 @@ def _escape(match: re.Match[str]) -> str:
 def _plain_table(titles: Sequence[str], rows: Iterable[list[str]]) -> None:
     rows = iter(rows)
     first = list(islice(rows, _MEASURED))
-    head = [title.upper() for title in titles]
+    head = [cell(title.upper()) for title in titles]
     widths = [max(map(len, column)) for column in zip(head, *first, strict=True)]
     for row in chain([head], first, rows):
         print("  ".join(map(str.ljust, row, widths)).rstrip())  # noqa: T201
@@ -149,10 +152,17 @@ def _rich_table(titles: Sequence[str], rows: Iterable[list[str]]) -> None:
 
     shown = Table(box=None, pad_edge=False, header_style="bold dim")
     for title in titles:
-        shown.add_column(Text(title.upper()), overflow="fold")
+        shown.add_column(Text(cell(title.upper())), overflow="fold")
     for row in rows:
-        shown.add_row(*map(Text, row))
+        shown.add_row(*(Text(_apart(text)) for text in row))
     _console().print(shown)
+
+
+def _apart(text: str) -> str:
+    """Text that a terminal may write from right to left, kept from changing places with what stands beside it."""
+    if text.isascii() or not any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in text):
+        return text
+    return f"{_LEFT_TO_RIGHT}{text}{_LEFT_TO_RIGHT}"
 
 
 def _console() -> Console:

@@ -21,6 +21,12 @@ from syncstore.errors import NotFoundError, StoreError
 from syncstore.model.text import clean
 
 _INTERRUPTED = 9  # SQLITE_INTERRUPT
+_REFUSED = 23  # SQLITE_AUTH
+_READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE}
+# Pragmas that read although they take an argument, and those that act although they need none.
+_ASKING = {"table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list"}
+_ASKING |= {"integrity_check", "quick_check", "foreign_key_check"}
+_ACTING = {"wal_checkpoint", "optimize", "incremental_vacuum"}
 _STEPS = 100_000  # of SQLite's machine between two looks at Ctrl-C
 
 Query = Annotated[str, typer.Argument(metavar="QUERY", callback=text, help="One statement; - reads it from stdin.")]
@@ -66,7 +72,7 @@ def sql(
     if as_csv and as_json:
         raise typer.BadParameter("choose one of --csv and --json")
     asked = _read_stdin() if query == "-" else query
-    values = dict(one.split("=", 1) for one in named or ())
+    values = dict(one.split("=", 1) for one in map(text, named or ()) if one)
     with _opened(context, attach or ()) as database, _told():
         answer = _answered(database, asked, values)
         if answer.description is None:
@@ -115,8 +121,10 @@ def _opened(context: typer.Context, attach: Sequence[str]) -> Iterator[sqlite3.C
         database.text_factory = lambda raw: raw.decode(errors="replace")
         for one in attach:
             _attach(database, one)
-        database.execute("PRAGMA query_only = ON")
-        database.set_authorizer(_reads_only)
+        # As in the store's own connections: sorted rows reach no file.
+        for setting in ("temp_store = MEMORY", "query_only = ON"):
+            database.execute("PRAGMA " + setting)
+        database.set_authorizer(_may)
         # Inside one long step the interpreter sees no signal: it gets a moment now and then.
         database.set_progress_handler(lambda: 0, _STEPS)
         yield database
@@ -145,11 +153,16 @@ def _attach(database: sqlite3.Connection, told: str) -> None:
         raise StoreError(f"{file} cannot be attached as {name}: {error}") from None
 
 
-def _reads_only(action: int, first: str | None, second: str | None, *_: str | None) -> int:
-    """Refuse what a read-only connection would still do: open or write other files, and turn its guards off."""
-    other_file = action in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH)
-    setting = action == sqlite3.SQLITE_PRAGMA and first == "query_only"
-    return sqlite3.SQLITE_DENY if other_file or setting else sqlite3.SQLITE_OK
+def _may(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    """Allow what reads, and nothing else: a read-only connection would still make other files and drop its guards."""
+    if action == sqlite3.SQLITE_FUNCTION:
+        reads = second != "load_extension"
+    elif action == sqlite3.SQLITE_PRAGMA:
+        reads = first in _ASKING or (second is None and first not in _ACTING)
+    else:
+        # The columns of json_each and its like are declared as by a change of sqlite_master; a real one is refused.
+        reads = action in _READING or (action == sqlite3.SQLITE_UPDATE and first == "sqlite_master")
+    return sqlite3.SQLITE_OK if reads else sqlite3.SQLITE_DENY
 
 
 @contextmanager
@@ -161,6 +174,7 @@ def _told() -> Iterator[None]:
         if code == _INTERRUPTED:
             raise KeyboardInterrupt from None
         text_ = "one statement at a time" if "one statement" in str(error) else str(error)
+        text_ = "this would do more than read" if code == _REFUSED else text_
         raise StoreError(f"sql: {text_}") from None
 
 

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import json
 import math
-from decimal import Decimal
 from typing import Any
 
+# Digits that Python's own conversion takes, and beyond which an integer counts as infinite, as 1e400 does.
+_SHORT, _LONGEST = 4000, 1_000_000
 
-def any_int(digits: str) -> int:
-    """An integer of any length: Python's own conversion refuses more than some thousand digits."""
-    return int(Decimal(digits)) if len(digits) > 4000 else int(digits)
+
+def any_int(digits: str) -> int | float:
+    """An integer of up to a million digits, exact; a longer one as infinity: turning it into bits could take hours.
+
+    Python's own conversion refuses more than some thousand digits, and Decimal's takes four times as long for twice as
+    many.
+    """
+    if len(digits) <= _SHORT:
+        return int(digits)
+    if len(digits) > _LONGEST:
+        return -math.inf if digits[0] == "-" else math.inf
+    return -_joined(digits[1:]) if digits[0] == "-" else _joined(digits)
+
+
+def _joined(digits: str) -> int:
+    if len(digits) <= _SHORT:
+        return int(digits)
+    low = len(digits) // 2
+    shift: int = 10**low
+    return _joined(digits[:-low]) * shift + _joined(digits[-low:])
 
 
 def decode(text: str) -> Any:
-    """The value of JSON text as it was kept: integers exact, 1e400 as infinity."""
+    """The value of JSON text as it was kept: integers exact; 1e400, and over a million digits, as infinity."""
     return json.loads(text, parse_int=any_int)
 
 
@@ -34,4 +52,4 @@ def _finite(text: str) -> float | None:
 
 
 def _short(digits: str) -> int | None:
-    return int(digits) if len(digits) <= 4000 else None
+    return int(digits) if len(digits) <= _SHORT else None

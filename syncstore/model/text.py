@@ -7,10 +7,13 @@ from typing import TypeGuard
 
 REPLACEMENT = "\ufffd"
 _NOT_SQL_TEXT = re.compile("[\0\ud800-\udfff]")
-# C0, DEL and C1 steer a terminal; the rest reorders or breaks the line: the two separators, the embeddings and
-# overrides, the isolates (Unicode TR 9). Surrogates cannot be printed at all. The joiners stay: emoji and whole
-# scripts need them.
-_NOT_PRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# C0, DEL and C1 steer a terminal. The two separators break the line; marks, embeddings, overrides and isolates reorder
+# it (Unicode TR 9). What has no width hides in a name that looks like another one: soft hyphen, zero-width space, word
+# joiner and its like, byte order mark. Surrogates cannot be printed at all. The joiners U+200C and U+200D stay: emoji
+# and whole scripts need them.
+_NOT_PRINTABLE = re.compile(
+    "[\0-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 

@@ -13,14 +13,15 @@ def base_address(url: str) -> str:
 
     RemoteError if it is not http(s)://host[:port][/path]; user, password and query have no place in it.
     """
-    shown = printable(url.partition("?")[0].rpartition("@")[2])
+    # A password stands before an '@', a token after a '?': each may hold the other's sign.
+    shown = "that holds '@'" if "@" in url else repr(printable(url.partition("?")[0]))
     try:
         parts = urlsplit(url)
         fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         fits = None
     if not fits or not url.isascii() or any(char in url for char in "?#@\\") or not url.isprintable() or " " in url:
-        raise RemoteError(f"homeserver address {shown!r}: expected http(s)://host[:port][/path]")
+        raise RemoteError(f"homeserver address {shown}: expected http(s)://host[:port][/path]")
     return url.rstrip("/")
 
 

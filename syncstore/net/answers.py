@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from syncstore.errors import ServerError, UnreachableError
+from syncstore.model.text import is_text
 
 T = TypeVar("T")
+
+# Bytes of an answer that is decoded whole: JSON grows up to thirtyfold when it becomes objects of Python.
+_SHORT = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,14 @@ def decode(answer: Answer) -> Any:
 
 
 def pick(answer: Answer, key: str, kind: type[T]) -> T:
-    """Return one key of an answer that must be an object; ServerError if it is missing or not of that type."""
+    """Return one key of a short answer that must be an object.
+
+    ServerError if it is missing, not of that type, or a text that no column can hold.
+    """
+    if len(answer.body) > _SHORT:
+        raise ServerError(f"{answer.path}: the answer is longer than {_SHORT} bytes", status=answer.status)
     found = decode(answer)
     value = found.get(key) if isinstance(found, dict) else None
-    if not isinstance(value, kind):
+    if not isinstance(value, kind) or (kind is str and not is_text(value)):
         raise ServerError(f"{answer.path}: the answer lacks {key!r} ({kind.__name__})", status=answer.status)
     return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NoReturn
 from urllib.parse import quote, quote_plus
 
 from requests import PreparedRequest
@@ -18,6 +18,26 @@ TokenSource = str | Callable[[], str] | None
 
 _IN_QUERY = re.compile(r"access_token=[^&\s\"']*")
 _SCRUBBED = "***"
+
+
+class Secret:
+    """A token that is asked for like one from a function: no repr of a local variable, no dump of a crash shows it."""
+
+    __slots__ = ("_token",)
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self) -> str:
+        return self._token
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an access token is not pickled")
+
+
+def hidden(source: TokenSource) -> TokenSource:
+    """The same source, a plain token out of sight."""
+    return Secret(source) if isinstance(source, str) else source
 
 
 def current_token(source: TokenSource) -> str | None:

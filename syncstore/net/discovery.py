@@ -27,18 +27,19 @@ def discover(server_name: str) -> str:
     """Return the base URL of the homeserver that serves the clients of a server name.
 
     Raises UnreachableError where the spec says FAIL_PROMPT (ask the user for the address), ServerError where it says
-    FAIL_ERROR (the domain names a homeserver, but a broken one). The identity server is left unread: nothing here
-    talks to it.
+    FAIL_ERROR (the domain names a homeserver, but a broken one, or one without TLS). The identity server is left
+    unread: nothing here talks to it.
     """
     if any(char in server_name for char in "/@?#"):
         raise RemoteError(f"server name {server_name!a}: expected host[:port]")
     fallback = base_address(f"https://{server_name}")
-    status, body = _fetch(_well_known(fallback))
+    url = _well_known(fallback)
+    status, body = _fetch(url)
     if status == 404:
         return fallback
     if status != 200:
         raise _ask(server_name, f"answered {status}")
-    return _check(server_name, _stated(server_name, body))
+    return _check(server_name, url, _stated(server_name, body))
 
 
 def _well_known(fallback: str) -> str:
@@ -61,12 +62,19 @@ def _fetch(url: str) -> tuple[int, bytearray]:
                     if status not in _REDIRECTS:
                         return status, read_body(response, _LIMIT) if status == 200 else bytearray()
                     target = urljoin(target, response.headers.get("Location", ""))
+                    if _downgrades(url, target):
+                        raise BodyError("a redirect leads away from https", again=False)
         failure = UnreachableError(f"{url}: too many redirects; give the homeserver's address")
     except BodyError as error:
         failure = UnreachableError(f"{url}: {error}; give the homeserver's address")
     except (OSError, HTTPError, ValueError) as error:
         failure = UnreachableError(f"{broken(url, error).error}; give the homeserver's address")
     raise failure
+
+
+def _downgrades(asked: str, told: str) -> bool:
+    """Whether https leads to http: whoever is on the way could then take the place of the server, and the password."""
+    return urlsplit(asked).scheme == "https" and urlsplit(told).scheme == "http"
 
 
 def _stated(server_name: str, body: bytearray) -> str:
@@ -81,9 +89,11 @@ def _stated(server_name: str, body: bytearray) -> str:
     return base_url
 
 
-def _check(server_name: str, stated: str) -> str:
+def _check(server_name: str, url: str, stated: str) -> str:
     try:
         with Homeserver(stated, retry=Retry(attempts=2)) as server:
+            if _downgrades(url, stated):
+                raise RemoteError("its address is without TLS")
             server.versions()
     except RemoteError as error:
         raise ServerError(f".well-known of {server_name} names a broken homeserver: {error}", status=200) from None

@@ -8,9 +8,10 @@ from types import TracebackType
 from typing import Any
 
 from syncstore.errors import RemoteError, ServerError
+from syncstore.model.text import is_text
 from syncstore.net.address import base_address, join_path
 from syncstore.net.answers import Answer, Login, WhoAmI, decode, pick
-from syncstore.net.credentials import Auth, TokenSource
+from syncstore.net.credentials import Auth, TokenSource, hidden
 from syncstore.net.retry import Retry
 from syncstore.net.transport import Call, Transport
 
@@ -45,7 +46,7 @@ class Homeserver:
     ) -> None:
         self.base_url = base_address(base_url)
         self.pause: Callable[[float], None] = time.sleep
-        self._token = access_token
+        self._token = hidden(access_token)
         self._auth = auth
         self._rooms, self._sync = _ROOTS[auth]
         self._transport = Transport(self.base_url, auth, max_body, retry)
@@ -78,8 +79,9 @@ class Homeserver:
     def whoami(self) -> WhoAmI:
         """GET /account/whoami."""
         answer = self._get(join_path(self._rooms, "account", "whoami"))
+        user_id = pick(answer, "user_id", str)
         device_id = decode(answer).get("device_id")
-        return WhoAmI(pick(answer, "user_id", str), device_id if isinstance(device_id, str) else None)
+        return WhoAmI(user_id, device_id if is_text(device_id) else None)
 
     def login(self, user: str, password: str, *, device_id: str | None = None, device_name: str | None = None) -> Login:
         """Log in with a password; later calls carry the new token. user: localpart or user_id."""
@@ -96,7 +98,7 @@ class Homeserver:
         call = Call("POST", join_path(self._rooms, "login"), (), WORK_SECONDS, asked | extra)
         answer = self._transport.send(call, None, self.pause)
         login = Login(*(pick(answer, key, str) for key in ("user_id", "device_id", "access_token")))
-        self._token = login.access_token
+        self._token = hidden(login.access_token)
         return login
 
     def logout(self) -> None:

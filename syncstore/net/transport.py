@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
@@ -28,13 +28,14 @@ class Call:
     """One request.
 
     seconds: silence allowed before and inside the answer. opening: the answer's first byte, b"" for any.
+    What is sent stays out of the repr: it may be a password.
     """
 
     method: str
     path: str
     query: Sequence[tuple[str, str]]
     seconds: float
-    json: Any = None
+    json: Any = field(default=None, repr=False)
     opening: bytes = b"{"
 
     @property

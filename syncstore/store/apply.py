@@ -38,7 +38,8 @@ ROOMS_WE_ARE_IN = "SELECT id, room_id FROM room WHERE membership IN ('join', 'in
 OWN_MEMBERSHIP = """
     SELECT membership FROM room_state WHERE room = ? AND type = 'm.room.member' AND state_key = ?
 """
-_LEADING_NUMBER = re.compile(r"[a-z]?(\d+)")
+# Of a length that Python turns into a number; a longer one tells nothing.
+_LEADING_NUMBER = re.compile(r"[a-z]?([0-9]{1,300})(?![0-9])")
 
 
 class Asked(NamedTuple):

@@ -35,6 +35,9 @@ class failures:  # noqa: N801 - read as a statement; a class, for a generator co
             raise _translated(cause if isinstance(cause, sqlite3.Error) else error, self._path) from error
         if isinstance(error, sqlite3.Error):
             raise _translated(error, self._path) from error
+        if isinstance(error, UnicodeEncodeError):
+            text = error.object[:100]
+            raise StoreError(f"{self._path} holds no text with a lone surrogate: {text!a}") from None
 
 
 def _translated(error: BaseException, path: Path) -> StoreError:

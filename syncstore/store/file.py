@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
@@ -46,6 +48,8 @@ def open_file(path: Path, *, user_id: str | None, device_id: str | None, read_on
     else:
         _look(path, read_only)
     try:
+        if not read_only:
+            _check_owner(path)
         return _connect(path, user_id, device_id, read_only)
     except BaseException:
         # A store that could not be made leaves nothing behind, unless another process has written to it meanwhile.
@@ -74,6 +78,8 @@ def _make(path: Path) -> bool:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600))
     except FileExistsError:
+        if not path.exists():
+            raise StoreError(f"{path} is a link that leads nowhere") from None
         return False
     except OSError as error:
         raise _told(error, path, "cannot be created") from None
@@ -94,6 +100,26 @@ def _look(path: Path, read_only: bool) -> None:
         for needed in (path, path.parent):
             if not os.access(needed, os.W_OK):
                 raise StoreError(f"{path} cannot be written: no permission to write {needed}")
+
+
+def _check_owner(path: Path) -> None:
+    """Refuse what another user has put there: whoever owns the file, or the WAL that SQLite would go on with, reads it.
+
+    An empty file becomes a store, and its owner's alone, whoever we are; a store of somebody else is for root only.
+    """
+    if os.name != "posix":
+        return
+    there, ours = path.stat(), os.geteuid()
+    owner, new = there.st_uid, there.st_size == 0
+    if owner not in ((ours,) if new else (ours, 0)) and (new or ours != 0):
+        raise StoreError(f"{path} belongs to another user")
+    for beside in (Path(f"{path}{suffix}") for suffix in ("-wal", "-shm", "-journal")):
+        with suppress(FileNotFoundError):
+            found = beside.lstat()
+            if stat.S_ISLNK(found.st_mode) or found.st_uid not in (owner, ours, 0):
+                raise StoreError(f"{beside} was put there by somebody else: remove it")
+    if new:
+        path.chmod(0o600)
 
 
 def _told(error: OSError, path: Path, what: str) -> StoreError:

@@ -117,7 +117,7 @@ def backup(connections: Connections, target: Path) -> None:
         raise StoreError(f"{target} cannot be written: {error.strerror}") from None
     try:
         with failures(target):
-            connections.copy_to(target)
+            connections.copy_to(target.absolute())  # absolute: SQLite takes file:… for a URL, and makes another file
     except BaseException:
         target.unlink(missing_ok=True)
         raise

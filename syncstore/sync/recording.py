@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from syncstore.errors import NotFoundError, StoreError
+from syncstore.model.text import is_text
 
 _REQUEST, _BODY = ".request.json", ".body.json"
 
@@ -87,6 +88,12 @@ def recorded(where: str | os.PathLike[str]) -> Iterator[Recorded]:
 def _pair(request: Path) -> Recorded:
     body = request.with_name(request.name.replace(_REQUEST, _BODY))
     try:
-        return Recorded(body=body.read_bytes(), **json.loads(request.read_bytes()))
-    except (OSError, ValueError, TypeError) as error:
+        one = Recorded(body=body.read_bytes(), **json.loads(request.read_bytes()))
+        # It may be somebody else's bug report: what reaches the store is of the types that we write.
+        if not all(text is None or is_text(text) for text in (one.since, one.held, one.user_id, one.device_id)):
+            raise ValueError("since, held, user_id and device_id are texts or null")
+        if not all(map(is_text, one.joined or [])):
+            raise ValueError("joined is a list of texts or null")
+        return one
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise StoreError(f"{request} cannot be read as a recorded request: {error}") from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import secrets
 
 # One escape at a time, so that the parity of backslashes is right: a valid pair, a lone surrogate, any other.
 _ESCAPE = re.compile(
@@ -17,7 +18,9 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 _NOT_UTF8 = re.compile("[\udc80-\udcff]+")
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# Possessive, and a string without an end runs to the end of the body: one pass over whatever was sent, without memory
+# for ways back. In a body that is no JSON every escaped quote would else begin another walk to its end.
+_STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 _CHUNK = 1 << 20
 # Containers below this depth are covered: far below any decoder's stack, far above any field we look at.
 _DEPTH = 64
@@ -48,10 +51,10 @@ class Mask:
 
     def __init__(self, body: bytes | bytearray) -> None:
         self._originals: list[bytes] = []
-        number = 0
-        while b"~%d~" % number in body:
-            number += 1
-        self._nonce = b"~%d~" % number
+        # Drawn and not counted up: a body that holds the first million markers would be searched a million times.
+        self._nonce = _drawn()
+        while self._nonce in body:
+            self._nonce = _drawn()
         self._inside = re.compile(self._nonce + rb"(?P<n>[0-9]+)s~")
         self._whole = re.compile(b'"' + self._nonce + rb'(?P<n>[0-9]+)d~"')
         text = bytes(body).decode("utf-8", "surrogateescape")
@@ -94,6 +97,10 @@ class Mask:
                 depth -= 1
         pieces.append(body[copied:])
         return b"".join(pieces)
+
+
+def _drawn() -> bytes:
+    return b"~%s~" % secrets.token_hex(8).encode()
 
 
 def nesting(text: str | bytes) -> int:

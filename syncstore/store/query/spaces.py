@@ -18,6 +18,7 @@ from syncstore.store.query.rooms import room, rooms
 POINTERS = """
     SELECT state_key, content, origin_server_ts FROM state WHERE room_id = ? AND type = ? ORDER BY state_key
 """
+_DEEPEST = 100  # spaces inside spaces: a server could make a chain longer than Python's stack
 # What the spec allows in `order`; anything else counts as none.
 _ORDER = re.compile("[ -~]{0,50}")
 
@@ -78,6 +79,8 @@ class _Tree:
 
     def _children(self, room_id: str) -> list[SpaceNode]:
         if room_id not in self._below:
+            if len(self._open) >= _DEEPEST:
+                return []  # what is below stands at the top, by itself
             self._open.add(room_id)
             named = [child for child in self._named.get(room_id, []) if child.room_id not in self._open]
             self._below[room_id] = [self._node(child) for child in named]
