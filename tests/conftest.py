@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -10,27 +11,25 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
+Counted = Callable[[int, str], None]
 _COUNTED = "counted"
 
 
 @pytest.fixture
-def counted(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Give the summary a line: what a loop did, with its numbers."""
-    return lambda line: request.node.user_properties.append((_COUNTED, line))
-
-
-def _lines(terminal: pytest.TerminalReporter) -> Iterator[str]:
-    for reports in terminal.stats.values():
-        for report in reports:
-            for name, line in getattr(report, "user_properties", ()):
-                if name == _COUNTED and report.when == "call":
-                    yield line
+def counted(request: pytest.FixtureRequest) -> Counted:
+    """Tell the summary how many of something there were; tests that count the same are summed up."""
+    return lambda number, what: request.node.user_properties.append((_COUNTED, (number, what)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The lines of `counted`, from all workers."""
-    lines = sorted(_lines(terminalreporter))
-    if lines:
+    """What was counted, by all workers."""
+    totals: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if name == _COUNTED and report.when == "call":
+                    totals[value[1]] += value[0]
+    if totals:
         terminalreporter.section("counted")
-        for line in lines:
-            terminalreporter.write_line(line)
+    for what, number in sorted(totals.items()):
+        terminalreporter.write_line(f"{number:7} {what}")

@@ -1,4 +1,4 @@
-"""How long the tests that loop shall loop: a little in `make test`, in `make torture` as long as it takes to be sure."""
+"""How long the tests that loop shall loop: a little in `make test`, in `make torture` as long as it takes to trust."""
 
 from __future__ import annotations
 

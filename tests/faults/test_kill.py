@@ -8,9 +8,9 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
+from tests.conftest import Counted
 from tests.torture import times
 
 from .kill import MOMENTS, PHASES
@@ -31,14 +31,16 @@ def torment(count: int, seed: int) -> dict[str, int]:
     return counts
 
 
-def test_p24_a_killed_process_leaves_a_state_that_was_committed(counted: Callable[[str], None]) -> None:
+def test_p24_a_killed_process_leaves_a_state_that_was_committed(counted: Counted) -> None:
     """Integrity, derived data and every row after each kill; in the end the store of an undisturbed run."""
     total: dict[str, int] = {}
     for _ in range(times(200, 5000) // KILLS_OF_ONE_HISTORY):
         counts = torment(KILLS_OF_ONE_HISTORY, random.randrange(1 << 30))
         total = {name: total.get(name, 0) + counts.get(name, 0) for name in total | counts}
-    told = [f"{total.get(name, 0)} {name}" for name in (*MOMENTS, *PHASES)]
-    counted(f"kills: {total['kills']} ({', '.join(told)}); {total['ends']} runs came to the same end")
+    for name in (*MOMENTS, *PHASES):
+        counted(total.get(name, 0), f"processes killed: {name}")
+    counted(total["kills"], "processes killed")
+    counted(total["ends"], "processes that were killed at last came to the same end")
     assert total["kills"] >= times(200, 5000)
     assert {"outside a transaction", "inside a transaction", "syncing", "back-filling"} <= total.keys()
     assert total["ends"] > 0
