@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 from syncstore import SyncStore
 from syncstore.errors import StoreError
@@ -32,16 +33,16 @@ def _page(store: SyncStore) -> object:
     return done
 
 
-def _context(store: SyncStore) -> object:
+def _context(store: SyncStore) -> None:
     run = {"event": message("$far", origin_server_ts=5), "events_before": [message("$further", origin_server_ts=4)]}
     store.apply_context(ROOM, json.dumps(run | {"start": "i1", "end": "i2"}).encode())
 
 
-def _restate(store: SyncStore) -> object:
+def _restate(store: SyncStore) -> None:
     assert store.restate(ROOM, json.dumps([create(), *_EVERYBODY, topic("$t9", "New")]).encode(), asked_under="s1")
 
 
-def _lease(store: SyncStore) -> object:
+def _lease(store: SyncStore) -> None:
     with store.lease_gap(store.gaps()[0], 60) as row:
         assert row is not None
 
@@ -53,12 +54,10 @@ CALLS: dict[str, Call] = {
     "snapshot": lambda store: store.apply(Body("s2").join(ROOM, name("$n2", "x")).done(), since=None, held="s1"),
     "page": _page,
     "context": _context,
-    "members": lambda store: store.apply_members(
-        ROOM, json.dumps({"chunk": _EVERYBODY}).encode(), asked_at=store.seq
-    ),
+    "members": lambda store: store.apply_members(ROOM, json.dumps({"chunk": _EVERYBODY}).encode(), asked_at=store.seq),
     "restate": _restate,
     "forget": lambda store: store.forget(ROOM),
-    "rebind": lambda store: store.rebind("OTHER"),
+    "rebind": lambda store: store.rebind("DEVICE"),
     "bind": lambda store: store.bind("https://example.org"),
     "keep_filter": lambda store: store.keep_filter("{}", "f1"),
     "drop_filter": lambda store: store.drop_filter("f0"),
@@ -71,15 +70,17 @@ CALLS: dict[str, Call] = {
 
 
 class Bench:
-    """A folder with a file to begin from; `fresh` puts it in place."""
+    """A folder with a file to begin from, of today's format or of the first, or with none. `errors`: what was told."""
 
-    def __init__(self, folder: Path, *, old_format: bool = False) -> None:
+    def __init__(self, folder: Path, base: Literal["today", "old", "none"] = "today") -> None:
         self.path = folder / "me.db"
+        self.errors: list[StoreError] = []
         self._base = folder / "base.db"
-        with SyncStore.open(self._base, user_id=ME, device_id="DEV") as store:
-            Feed(store).take(rich.first(Body("s1")))
-            store.keep_filter("{old}", "f0")
-        if old_format:
+        if base != "none":
+            with SyncStore.open(self._base, user_id=ME) as store:
+                Feed(store).take(rich.first(Body("s1")))
+                store.keep_filter("{old}", "f0")
+        if base == "old":
             with closing(sqlite3.connect(self._base)) as db:
                 for statement in TO_FORMAT_1:
                     db.execute(statement)
@@ -89,8 +90,12 @@ class Bench:
     def fresh(self) -> Path:
         """The file as it was, and nothing beside it."""
         remove(self.path)
-        shutil.copy(self._base, self.path)
+        if self._base.exists():
+            shutil.copy(self._base, self.path)
         return self.path
+
+    def open(self) -> SyncStore:
+        return SyncStore.open(self.path, user_id=ME)
 
     def cut(self, call: Call, arm: Callable[[int], None], disarm: Callable[[], bool]) -> int:
         """Make the call again and again, each time with a failure one step later, until it has no more steps.
@@ -98,12 +103,14 @@ class Bench:
         arm: fail after so many steps from now on. disarm: fail no more; whether anything failed. What fails must leave
         the file as it was and name it, and the same call must then do what it does undisturbed. Returns the failures.
         """
-        with SyncStore.open(self.fresh()) as store:
+        self.fresh()
+        with self.open() as store:
             call(store)
         after = dump(self.path)
         assert after != self.before or call is _lease
         for steps in itertools.count():
-            with SyncStore.open(self.fresh()) as store:
+            self.fresh()
+            with self.open() as store:
                 arm(steps)
                 told = self._told(lambda: call(store))
                 if not disarm():
@@ -115,19 +122,20 @@ class Bench:
                 assert store.check() == []
         raise AssertionError
 
-    def cut_opening(self, arm: Callable[[int], None], disarm: Callable[[], bool]) -> int:
-        """The same for opening: of an older file, which upgrades it."""
-        SyncStore.open(self.fresh()).close()
+    def cut_opening(self, arm: Callable[[int], None], disarm: Callable[[], bool], stride: int = 1) -> int:
+        """The same for opening a file that must be made or upgraded, at each `stride`th step."""
+        self.fresh()
+        self.open().close()
         after = dump(self.path)
-        for steps in itertools.count():
+        for steps in itertools.count(0, stride):
             self.fresh()
             arm(steps)
-            told = self._told(lambda: SyncStore.open(self.path).close())
+            told = self._told(lambda: self.open().close())
             if not disarm():
-                return steps
-            # What is looked at once the upgrade is done may fail too.
+                return steps // stride
+            # What is looked at once the file is up to date may fail too.
             assert dump(self.path) in ((self.before, after) if told else (after,)), f"step {steps}"
-            with SyncStore.open(self.path) as store:
+            with self.open() as store:
                 assert store.check() == []
             assert (found := dump(self.path)) == after, f"step {steps}: {unlike(after, found)}"
         raise AssertionError
@@ -138,5 +146,6 @@ class Bench:
             call()
         except StoreError as error:
             assert str(self.path) in str(error)
+            self.errors.append(error)
             return True
         return False

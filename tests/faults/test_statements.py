@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from tests.conftest import Counted
 from tests.store.faults import Watch, watched
+from tests.torture import times
 
 from .calls import CALLS, Bench, Call
 from .world import patched
@@ -71,22 +72,25 @@ class _Interruptions:
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_p24_a_failure_before_any_statement(call: Call, watch: Watch, tmp_path: Path, counted: Counted) -> None:
-    failures = Bench(tmp_path).cut(call, *arms(watch))
+def test_p24_a_failure_before_any_statement(call: Call, watch: Watch, folder: Path, counted: Counted) -> None:
+    failures = Bench(folder).cut(call, *arms(watch))
     assert failures >= 3
     counted(failures, "failures before a statement or commit")
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_p24_a_failure_in_the_midst_of_a_statement(call: Call, tmp_path: Path, counted: Counted) -> None:
+def test_p24_a_failure_in_the_midst_of_a_statement(call: Call, folder: Path, counted: Counted) -> None:
     fault = _Interruptions()
     with patched(fault.connection()):
-        failures = Bench(tmp_path).cut(call, fault.arm, fault.disarm)
+        failures = Bench(folder).cut(call, fault.arm, fault.disarm)
     assert failures
     counted(failures, "failures in the midst of a statement")
 
 
-def test_p24_a_failure_at_any_statement_of_an_upgrade(watch: Watch, tmp_path: Path, counted: Counted) -> None:
-    failures = Bench(tmp_path, old_format=True).cut_opening(*arms(watch))
-    assert failures > 50
-    counted(failures, "failures at a statement of an upgrade")
+@pytest.mark.parametrize("base", ["old", "none"])
+def test_p24_a_failure_at_any_statement_of_an_opening(
+    base: Literal["old", "none"], watch: Watch, folder: Path, counted: Counted
+) -> None:
+    failures = Bench(folder, base).cut_opening(*arms(watch), stride=times(3, 1))
+    assert failures > 20
+    counted(failures, "failures at a statement while a file is upgraded or made")

@@ -1,8 +1,8 @@
 """A layer under SQLite: every write, sync, truncation, opening and deletion of a file passes through Python.
 
-The library's own connections go through it while `under` lasts, with no option of theirs: it is a sqlite3_vfs beside the
-default one, made of its parts. SQLite's methods of an open file are a table of functions; a file opened here gets a copy
-of the table of the default one, in which only those to be watched are ours. All others (locks, shared memory, mapped
+The library's own connections go through it while `under` lasts, with no option of theirs: it is a sqlite3_vfs beside
+the default one, made of its parts. SQLite's methods of an open file are a table of functions; a file opened here gets a
+copy of the default one's table, in which only those to be watched are ours. All others (locks, shared memory, mapped
 pages) are the default's, called without detour.
 """
 
@@ -145,6 +145,8 @@ class _Shim:
             code = code or real(ctypes.addressof(self._default), name, sync_folder)
             if code == OK:
                 self.layer.after("delete", path, 0, b"")
+            if code == OK and sync_folder:  # it was heard of too early, in the midst of the deletion
+                self.layer.after("sync folder", str(Path(path).parent), 0, b"")
             return code
 
         return deleted
@@ -154,7 +156,7 @@ class _Shim:
         real = _OPEN_FOLDER(_GET_CALL(self._default.xGetSystemCall)(None, b"openDirectory"))
 
         def opened(name: bytes, told: Any) -> int:
-            code = real(name, told)
+            code: int = real(name, told)
             self.layer.after("sync folder", str(Path(name.decode()).parent), 0, b"")
             return code
 
@@ -215,18 +217,19 @@ def shim() -> _Shim | None:
 @contextmanager
 def under(layer: Layer) -> Iterator[None]:
     """Connections that are opened inside go through this layer."""
-    made = shim()
-    assert made is not None
+    layers = shim()
+    assert layers is not None
     connect = sqlite3.connect
 
     def connected(where: Any, *arguments: Any, **named: Any) -> sqlite3.Connection:
         uri = str(where) if named.get("uri") else Path(where).absolute().as_uri()
         uri += f"{'&' if '?' in uri else '?'}vfs={NAME}"
-        return connect(uri, *arguments, **named | {"uri": True})
+        made: sqlite3.Connection = connect(uri, *arguments, **named | {"uri": True})
+        return made
 
     with mock.patch.object(sqlite3, "connect", connected):
-        made.layer = layer
+        layers.layer = layer
         try:
             yield
         finally:
-            made.layer = _Silent()
+            layers.layer = _Silent()
