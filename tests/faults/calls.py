@@ -73,6 +73,7 @@ class Bench:
     """A folder with a file to begin from, of today's format or of the first, or with none. `errors`: what was told."""
 
     def __init__(self, folder: Path, base: Literal["today", "old", "none"] = "today") -> None:
+        folder.mkdir(exist_ok=True)
         self.path = folder / "me.db"
         self.errors: list[StoreError] = []
         self._base = folder / "base.db"

@@ -42,16 +42,16 @@ class Recorder:
         self.log: list[Done] = []
         self._numbers: dict[str, int] = {}
         self._count = 0
-        self.start: dict[str, bytes] = {}
+        self.start: dict[str, tuple[int, bytes]] = {}
         known = synced if synced is not None else {}
-        for path in sorted(folder.iterdir()):
+        for path in sorted(one for one in folder.iterdir() if one.is_file()):
             if not path.name.endswith("-shm"):
                 self._begin_with(path.name, known.get(path.name) if synced is not None else path.read_bytes())
 
     def _begin_with(self, name: str, content: bytes | None) -> None:
         if content is not None:
-            self.start[name] = content
             self._numbers[name] = self._new_number()
+            self.start[name] = (self._numbers[name], content)
         else:
             self._created(name)
         if (now := (self.folder / name).read_bytes()) != content:
@@ -149,8 +149,8 @@ def _do(content: bytearray, done: Done, kept: int) -> None:
 
 def after_loss(recorder: Recorder, moment: int, draw: random.Random, target: Path) -> None:
     """Fill the empty folder `target` with what could be left had the power gone after so many entries of the log."""
-    files = {number: _File(content) for number, content in enumerate(recorder.start.values(), 1)}
-    names = dict(zip(recorder.start, files, strict=True))
+    files = {number: _File(content) for number, content in recorder.start.values()}
+    names = {name: number for name, (number, _) in recorder.start.items()}
     synced = dict(names)
     for done in recorder.log[:moment]:
         if done.what == "create":

@@ -1,20 +1,25 @@
-"""The power goes at any moment: to-device messages that were taken are there, and the rest is an older whole (4, 24)."""
+"""The power goes at any moment: to-device messages that were taken are there, the rest is an older whole (4, 24)."""
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from syncstore import SyncStore, Syncer
+from syncstore import Syncer, SyncStore
 from syncstore.store.connection import Connections
 from tests.conftest import Counted
+from tests.store.bodies import ME
 from tests.torture import times
 
-from .calls import Bench
+from .calls import CALLS, Bench
 from .disk import Recorder, after_loss, recorded
 from .vfs import shim, under
 from .world import World, dump, fill_all, open_store, run, states_of, unlike
@@ -107,3 +112,88 @@ def test_p04_the_disk_of_these_tests_loses_what_was_not_synced(folder: Path, mon
     real = Connections._set_synchronous
     monkeypatch.setattr(Connections, "_set_synchronous", lambda self, raw, _: real(self, raw, "NORMAL"))
     assert lose(Record(folder, World(1)), random.Random(1), 200)[2]
+
+
+def lost(disk: Recorder, moment: int, draw: random.Random) -> Path:
+    """A folder after a loss of power."""
+    where = Path(tempfile.mkdtemp(dir=disk.folder))
+    after_loss(disk, moment, draw, where)
+    return where
+
+
+class _DeadBeforeSync:
+    """Kills its process before the WAL is synced for the nth time."""
+
+    def __init__(self, nth: int) -> None:
+        self.left = nth
+
+    def before(self, what: str, path: str) -> int:
+        if what == "sync" and path.endswith("-wal"):
+            self.left -= 1
+            if self.left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    def after(self, what: str, path: str, offset: int, data: bytes) -> None:
+        pass
+
+
+def _dies(path: Path, nth: int) -> bool:
+    """Whether a process that takes a batch with messages was killed before its nth sync."""
+    child = os.fork()
+    if child == 0:
+        with under(_DeadBeforeSync(nth)):
+            CALLS["sync"](SyncStore.open(path))
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, -signal.SIGKILL)
+    return code != 0
+
+
+def test_p04_what_a_killed_process_did_not_sync_is_synced_before_its_token_is_used(folder: Path) -> None:
+    """Killed after the commit was written, before it was synced: SQLite recovers it, and the next request would tell
+    the server so."""
+    bench, draw, recovered, nth = Bench(folder), random.Random(4), 0, 1
+    before = bench.fresh().read_bytes()
+    while _dies(bench.fresh(), nth):
+        nth += 1
+        disk = Recorder(folder, synced={bench.path.name: before})
+        with recorded(disk), bench.open() as store:
+            acted, found = len(disk.log), dump(bench.path)
+            recovered += store.token == "s2"
+        for _ in range(50):
+            assert dump(lost(disk, acted, draw) / bench.path.name) == found
+    assert recovered
+
+
+def test_p24_a_backup_outlasts_a_loss_of_power(folder: Path) -> None:
+    bench, draw = Bench(folder), random.Random(5)
+    bench.fresh()
+    disk = Recorder(folder)
+    with recorded(disk), bench.open() as store:
+        store.backup(folder / "copy.db")
+        made = len(disk.log)
+    for _ in range(50):
+        assert dump(lost(disk, made, draw) / "copy.db") == bench.before
+
+
+@pytest.mark.parametrize("base", ["old", "none"])
+def test_p24_the_power_goes_while_a_file_is_upgraded_or_made(
+    base: Literal["old", "none"], folder: Path, seed: int, counted: Counted
+) -> None:
+    bench, draw = Bench(folder, base), random.Random(seed)
+    path = bench.fresh()
+    disk = Recorder(folder)
+    with recorded(disk):
+        bench.open().close()
+    after, losses = dump(path), times(60, 3000)
+    for _ in range(losses):
+        moment = draw.randrange(len(disk.log) + 1)
+        left = lost(disk, moment, draw) / path.name
+        assert dump(left) in (bench.before, after), f"{seed}: after {moment} of the log"
+        with SyncStore.open(left, user_id=ME) as store:
+            assert store.check() == []
+        assert dump(left) == after
+        shutil.rmtree(left.parent)
+    assert dump(lost(disk, len(disk.log), draw) / path.name) == after
+    counted(losses, "losses of power while a file is upgraded or made")
