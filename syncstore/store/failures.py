@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from syncstore.errors import CorruptStoreError, StoreError, StoreFullError, StoreLockedError
 
 # Primary result codes of SQLite: https://sqlite.org/rescode.html
-_LOCKED = {5, 6}  # BUSY, LOCKED
+_LOCKED = {5, 6, 15}  # BUSY, LOCKED, PROTOCOL (a crowd at the index of the WAL, for ten seconds)
 _FULL = 13
 # IOERR_WRITE and IOERR_SHMSIZE, extended: what a limit on the size of files, or no room for the WAL's index, gives.
 _NO_ROOM = {778, 4874}

@@ -28,12 +28,14 @@ PAGE = 4
 class World(Modelled):
     """A server whose every answer to one request is the same: each token has one response, the history is over."""
 
-    def __init__(self, seed: int, syncs: int = 25) -> None:
+    def __init__(self, seed: int, syncs: int = 25, *, away: bool = True) -> None:
+        """away: now and then we are not in a room."""
         account = Account()
         super().__init__(account)
         draw = random.Random(seed)
         rooms = [account.create("10"), account.create("11")]
-        account.move(rooms[0], "join")
+        for room_id in rooms[: 1 if away else 2]:
+            account.move(room_id, "join")
         self.bodies: dict[str | None, bytes] = {}
         self.to_device: dict[str, list[str]] = {}  # contents that are told under this next_batch
         token: str | None = None
@@ -43,18 +45,19 @@ class World(Modelled):
             token = str(said["next_batch"])
             self.to_device[token] = [json.dumps(one["content"]) for one in said["to_device"]]
             for _ in range(draw.randrange(2, 12)):
-                _happen(account, draw, draw.choice(rooms))
+                _happen(account, draw, draw.choice(rooms), away)
             account.type(rooms[0], [OTHERS[0]])  # each answer brings something, and a token of its own
         self.last = token
 
     def sync(self, **asked: Any) -> Answer:
-        return answer(self.bodies[asked["since"]])
+        since = asked["since"]
+        return answer(self.bodies[since] if since != self.last else json.dumps({"next_batch": since}).encode())
 
     def upload_filter(self, user_id: str, definition: Mapping[str, Any]) -> str:
         return "f1"
 
 
-def _happen(account: Account, draw: random.Random, room_id: str) -> None:
+def _happen(account: Account, draw: random.Random, room_id: str, away: bool) -> None:
     """One thing, mostly messages; where we are not, mostly our coming back."""
     name = draw.choice(["send"] * 12 + ["state", "redact", "edit", "other", "kick", "device", "device", "receipt"])
     if account.membership(room_id) != "join":
@@ -69,7 +72,7 @@ def _happen(account: Account, draw: random.Random, room_id: str) -> None:
         account.edit(room_id, draw.randrange(5))
     elif name == "other":
         account.move_other(room_id, OTHERS[1], draw.choice(["join", "leave"]))
-    elif name == "kick":
+    elif name == "kick" and away:
         account.move(room_id, "leave", by_me=False)
     elif name == "device":
         account.send_to_device()
