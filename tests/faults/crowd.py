@@ -10,6 +10,7 @@ import json
 import mmap
 import os
 import random
+import signal
 import struct
 import sys
 import time
@@ -31,6 +32,8 @@ _COUNTS = "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM to_device
 # Shared by all: whether to begin, whether to end, and a count for each.
 _shared = mmap.mmap(-1, 1024)
 _BEGIN, _END, _FIRST = 0, 8, 16
+# Seconds after which a process that does not come to its end is ended.
+_PATIENCE = 120
 
 Work = Callable[[], int]
 
@@ -48,6 +51,7 @@ def together(*works: Work, ends: int) -> list[int]:
 def _forked(number: int, work: Work, ends: int) -> int:
     child = os.fork()
     if child == 0:
+        signal.alarm(_PATIENCE)
         code = 1
         try:
             while not _get(_BEGIN):

@@ -75,6 +75,7 @@ def start(path: Path, world: World) -> int:
     _at[0] = _at[1] = 0
     child = os.fork()
     if child == 0:
+        signal.alarm(120)  # nothing is left behind by a run that was given up
         try:
             _work(path, world)
         except BaseException:

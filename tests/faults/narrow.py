@@ -19,7 +19,7 @@ def narrowed(path: Path, step: int, seed: int) -> int:
     """How often there was no room; each time `step` bytes more are granted."""
     world, refused, room = World(seed), 0, step
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    while True:
+    while refused < 10_000:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, most))
         try:
             with open_store(path) as store:
@@ -41,6 +41,7 @@ def narrowed(path: Path, step: int, seed: int) -> int:
         except StoreFullError:
             refused += 1  # not even an empty store had room
             room += step
+    raise AssertionError("no room is ever enough")
 
 
 if __name__ == "__main__":

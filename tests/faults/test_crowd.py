@@ -22,7 +22,9 @@ def test_p24_a_crowd(scene: str, folder: Path, counted: Counted) -> None:
         seed, where = random.randrange(1 << 30), folder / str(number)
         where.mkdir()
         command = [sys.executable, "-m", "tests.faults.crowd", scene, str(seed), str(where)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False, timeout=200
+        )
         assert done.returncode == 0, f"{scene} {seed}: {done.stderr}"
         for what, count in json.loads(done.stdout).items():
             counted(count, what)

@@ -61,7 +61,7 @@ def test_p24_no_byte_more_on_the_disk(folder: Path, counted: Counted) -> None:
         path, calm = folder / f"{seed}.db", folder / f"{seed}-calm.db"
         run(calm, World(seed))
         command = [sys.executable, "-m", "tests.faults.narrow", str(path), str(step), str(seed)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=200)
         assert done.returncode == 0, f"history {seed}, step {step}: {done.stderr}"
         refused += int(done.stdout)
         assert (found := dump(path)) == (end := dump(calm)), unlike(end, found)
@@ -79,7 +79,7 @@ def test_p24_a_command_without_room_says_so_in_one_line(command: str, folder: Pa
     (folder / "body.json").write_bytes(Body("s2").data("m.x", {"x": ["x" * 500] * 2000}).done())
     arguments = command.format(folder=folder).split()
     line = [sys.executable, "-m", "tests.cli.child", '{"file_bytes": 40000}', "-s", str(bench.path), *arguments]
-    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=False, timeout=200)
     assert (done.returncode, done.stdout) == (1, "")
     assert "no room to write " in done.stderr and done.stderr.startswith("syncstore: ") and done.stderr.count("\n") == 1
     assert dump(bench.path) == bench.before

@@ -19,7 +19,9 @@ KILLS_OF_ONE_HISTORY = 100
 def torment(count: int, seed: int, folder: Path) -> dict[str, int]:
     """What tests/faults/kill.py counted."""
     command = [sys.executable, "-m", "tests.faults.kill", str(count), str(seed), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False, timeout=400
+    )
     assert done.returncode == 0, f"history {seed}: {done.stderr}"
     counts: dict[str, int] = json.loads(done.stdout)
     return counts
