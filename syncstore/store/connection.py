@@ -78,7 +78,11 @@ class Connections:
                 check_same_thread=False,
                 cached_statements=256,
             )
-            settings(raw)
+            try:
+                settings(raw)
+            except BaseException:
+                raw.close()
+                raise
             return raw
 
         if readers:

@@ -10,9 +10,10 @@ from sqlalchemy.exc import DBAPIError
 from syncstore.errors import CorruptStoreError, StoreError, StoreFullError, StoreLockedError
 
 # Primary result codes of SQLite: https://sqlite.org/rescode.html
-_LOCKED = {5, 6}  # BUSY, LOCKED
+_LOCKED = {5, 6, 15}  # BUSY, LOCKED, PROTOCOL (a crowd at the index of the WAL, for ten seconds)
 _FULL = 13
-_WRITE_FAILED = 778  # IOERR_WRITE, extended: what a limit on the size of files gives instead of FULL
+# IOERR_WRITE and IOERR_SHMSIZE, extended: what a limit on the size of files, or no room for the WAL's index, gives.
+_NO_ROOM = {778, 4874}
 _BROKEN = {11, 26}  # CORRUPT, NOTADB
 _NOT_WRITABLE = {3, 8}  # PERM, READONLY
 _CANNOT_OPEN = {14}
@@ -45,7 +46,7 @@ def _translated(error: BaseException, path: Path) -> StoreError:
     code = extended & 0xFF
     if code in _LOCKED:
         return StoreLockedError(f"{path} is locked by another process")
-    if code == _FULL or extended == _WRITE_FAILED:
+    if code == _FULL or extended in _NO_ROOM:
         return StoreFullError(f"no room to write {path} (disk full, or a limit reached): nothing was written")
     if code in _BROKEN:
         return CorruptStoreError(f"{path} is damaged or no SQLite database: {error}")

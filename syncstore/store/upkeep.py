@@ -8,6 +8,7 @@ from pathlib import Path
 
 from syncstore.errors import NotFoundError, StoreError, StoreLockedError
 from syncstore.store.connection import Connections
+from syncstore.store.durable import to_disk
 from syncstore.store.failures import failures
 from syncstore.store.write import ACCOUNT, Write
 
@@ -118,6 +119,9 @@ def backup(connections: Connections, target: Path) -> None:
     try:
         with failures(target):
             connections.copy_to(target.absolute())  # absolute: SQLite takes file:… for a URL, and makes another file
-    except BaseException:
+        to_disk(target)  # VACUUM INTO does not
+    except BaseException as error:
         target.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise StoreError(f"{target} cannot be written: {error.strerror}") from None
         raise

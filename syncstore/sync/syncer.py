@@ -18,6 +18,7 @@ from syncstore.errors import (
     RemoteError,
     ServerError,
     StaleBatchError,
+    StoreLockedError,
     UnreachableError,
     WireError,
 )
@@ -89,8 +90,9 @@ class Syncer:
     def run_forever(self, stop: threading.Event | None = None) -> None:
         """Sync until `stop` is set: a batch that was fetched is committed first.
 
-        A server out of reach, or one whose answer is no response, is asked again, ever more slowly, without end. Raises
-        UnknownTokenError, ServerError for an answer that asking again would not change, and StoreError kinds.
+        A server out of reach, or one whose answer is no response, is asked again, ever more slowly, without end; and so
+        after another process has held the file for too long. Raises UnknownTokenError, ServerError for an answer that
+        asking again would not change, and the other StoreError kinds.
         """
         stop = stop or threading.Event()
         pace = Pace()
@@ -100,7 +102,7 @@ class Syncer:
             try:
                 self._turn(timeout=self._timeout)
                 pace.reset()
-            except (RemoteError, WireError) as error:
+            except (RemoteError, WireError, StoreLockedError) as error:
                 if stop.is_set():
                     return
                 if not _passing(error):
@@ -231,8 +233,8 @@ class Syncer:
             self._on_status(status)
 
 
-def _passing(error: RemoteError | WireError) -> bool:
+def _passing(error: RemoteError | WireError | StoreLockedError) -> bool:
     """Whether asking again later may help."""
     if isinstance(error, ServerError):
         return error.status >= 500 or error.status == 429
-    return isinstance(error, UnreachableError | RateLimitedError | WireError)
+    return isinstance(error, UnreachableError | RateLimitedError | WireError | StoreLockedError)
