@@ -24,6 +24,10 @@ test: $(BIN)/.installed $(SYNAPSE) $(OLD_SQLITE) lint types ## all checks and te
 quick: $(BIN)/.installed ## the tests that need no homeserver
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not e2e"
 
+.PHONY: torture
+torture: $(BIN)/.installed ## the tests that loop, for long: kills, faults, power losses, crowds
+	SYNCSTORE_TORTURE=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests/faults $(wildcard tests/fuzz)
+
 .PHONY: lint
 lint: $(BIN)/.installed ## style and format
 	$(BIN)/ruff check .

@@ -6,55 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from syncstore import SyncStore
-from syncstore.errors import StoreError, WireError
+from syncstore.errors import WireError
 from tests.store import rich
-from tests.store.bodies import ME, ROOM, message
+from tests.store.bodies import ROOM, message
 from tests.store.conftest import Feed, Sql
-from tests.store.faults import watched
-
-
-def test_p01_a_failure_at_any_statement_leaves_all_as_it_was(path: Path) -> None:
-    with watched() as watch, SyncStore.open(path, user_id=ME) as store:
-        feed = Feed(store)
-        feed.take(rich.first(feed.next))
-        before, body, failures = rich.contents(path), rich.second(feed.next).done(), 0
-        while True:
-            watch.left = failures
-            try:
-                store.apply(body, since="s1", held="s1")
-            except StoreError:
-                failures += 1
-            else:
-                break
-            watch.left = None
-            assert rich.contents(path) == before, f"after failure {failures}"
-        watch.left = None
-        assert failures > 50
-        assert store.token == "s2"
-        assert store.check() == []
-
-
-def test_p01_a_failure_while_a_page_is_stored_moves_no_token(path: Path, sql: Sql) -> None:
-    with watched() as watch, SyncStore.open(path, user_id=ME) as store:
-        rich.fill(store)
-        gap = store.room(ROOM).gaps()[-1]
-        walk, before, failures = sql("SELECT walk FROM gap WHERE id = ?", gap.id)[0][0], rich.contents(path), 0
-        page = b'{"chunk": [{"event_id": "$old", "type": "t", "sender": "@a:b", "origin_server_ts": 1, "content": {}}],'
-        while True:
-            watch.left = failures
-            try:
-                store.apply_page(gap, walk, page + b'"end": "q"}')
-            except StoreError:
-                failures += 1
-                watch.left = None
-                assert rich.contents(path) == before
-            else:
-                break
-        watch.left = None
-        assert failures > 5
-        assert store.gap(gap.id) is not None
-        assert sql("SELECT prev_batch FROM gaps WHERE id = ?", gap.id) == [("q",)]
 
 
 def test_p01_a_body_without_next_batch_writes_nothing(feed: Feed, path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Faults at any moment: killed, full, failing, without power, crowded (promise 24)."""

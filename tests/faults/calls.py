@@ -1,0 +1,142 @@
+"""Everything that writes to a store, each as one call over the same file, to be cut short and then made again."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from syncstore import SyncStore
+from syncstore.errors import StoreError
+from tests.store import rich
+from tests.store.bodies import ANN, BOB, ME, OTHER, ROOM, Body, create, member, message, name, page, redaction, topic
+from tests.store.conftest import Feed
+from tests.store.test_format import TO_FORMAT_1
+
+from .kill import remove
+from .world import dump, unlike
+
+Call = Callable[[SyncStore], object]
+
+_EVERYBODY = [member("$me", ME, "join"), member("$ann2", ANN, "join", "Anna"), member("$bob", BOB, "join")]
+
+
+def _page(store: SyncStore) -> object:
+    older = [message("$old2"), redaction("$r0", "$m1"), message("$old1")]
+    done = store.apply_page(store.room(ROOM).gaps()[0], "s1", page(*older, end="p0"))
+    assert not done.discarded
+    return done
+
+
+def _context(store: SyncStore) -> object:
+    run = {"event": message("$far", origin_server_ts=5), "events_before": [message("$further", origin_server_ts=4)]}
+    store.apply_context(ROOM, json.dumps(run | {"start": "i1", "end": "i2"}).encode())
+
+
+def _restate(store: SyncStore) -> object:
+    assert store.restate(ROOM, json.dumps([create(), *_EVERYBODY, topic("$t9", "New")]).encode(), asked_under="s1")
+
+
+def _lease(store: SyncStore) -> object:
+    with store.lease_gap(store.gaps()[0], 60) as row:
+        assert row is not None
+
+
+# `sync` has to-device messages (promise 4) and redactions; each of the others is a transaction of another kind.
+CALLS: dict[str, Call] = {
+    "sync": lambda store: store.apply(rich.second(Body("s2")).done(), since="s1", held="s1"),
+    "poll": lambda store: store.apply(b'{"next_batch": "s2"}', since="s1", held="s1"),
+    "snapshot": lambda store: store.apply(Body("s2").join(ROOM, name("$n2", "x")).done(), since=None, held="s1"),
+    "page": _page,
+    "context": _context,
+    "members": lambda store: store.apply_members(
+        ROOM, json.dumps({"chunk": _EVERYBODY}).encode(), asked_at=store.seq
+    ),
+    "restate": _restate,
+    "forget": lambda store: store.forget(ROOM),
+    "rebind": lambda store: store.rebind("OTHER"),
+    "bind": lambda store: store.bind("https://example.org"),
+    "keep_filter": lambda store: store.keep_filter("{}", "f1"),
+    "drop_filter": lambda store: store.drop_filter("f0"),
+    "mark_left": lambda store: store.mark_left(OTHER),
+    "walk_again": lambda store: store.walk_again(ROOM),
+    "give_up": lambda store: store.give_up_gap(store.gaps()[0], "no such room"),
+    "retry": lambda store: store.retry_gap(store.gaps()[0], "s1", "s0"),
+    "lease": _lease,
+}
+
+
+class Bench:
+    """A folder with a file to begin from; `fresh` puts it in place."""
+
+    def __init__(self, folder: Path, *, old_format: bool = False) -> None:
+        self.path = folder / "me.db"
+        self._base = folder / "base.db"
+        with SyncStore.open(self._base, user_id=ME, device_id="DEV") as store:
+            Feed(store).take(rich.first(Body("s1")))
+            store.keep_filter("{old}", "f0")
+        if old_format:
+            with closing(sqlite3.connect(self._base)) as db:
+                for statement in TO_FORMAT_1:
+                    db.execute(statement)
+                db.commit()
+        self.before = dump(self._base)
+
+    def fresh(self) -> Path:
+        """The file as it was, and nothing beside it."""
+        remove(self.path)
+        shutil.copy(self._base, self.path)
+        return self.path
+
+    def cut(self, call: Call, arm: Callable[[int], None], disarm: Callable[[], bool]) -> int:
+        """Make the call again and again, each time with a failure one step later, until it has no more steps.
+
+        arm: fail after so many steps from now on. disarm: fail no more; whether anything failed. What fails must leave
+        the file as it was and name it, and the same call must then do what it does undisturbed. Returns the failures.
+        """
+        with SyncStore.open(self.fresh()) as store:
+            call(store)
+        after = dump(self.path)
+        assert after != self.before or call is _lease
+        for steps in itertools.count():
+            with SyncStore.open(self.fresh()) as store:
+                arm(steps)
+                told = self._told(lambda: call(store))
+                if not disarm():
+                    return steps
+                if told:
+                    assert (found := dump(self.path)) == self.before, f"step {steps}: {unlike(self.before, found)}"
+                    call(store)
+                assert (found := dump(self.path)) == after, f"step {steps}: {unlike(after, found)}"
+                assert store.check() == []
+        raise AssertionError
+
+    def cut_opening(self, arm: Callable[[int], None], disarm: Callable[[], bool]) -> int:
+        """The same for opening: of an older file, which upgrades it."""
+        SyncStore.open(self.fresh()).close()
+        after = dump(self.path)
+        for steps in itertools.count():
+            self.fresh()
+            arm(steps)
+            told = self._told(lambda: SyncStore.open(self.path).close())
+            if not disarm():
+                return steps
+            # What is looked at once the upgrade is done may fail too.
+            assert dump(self.path) in ((self.before, after) if told else (after,)), f"step {steps}"
+            with SyncStore.open(self.path) as store:
+                assert store.check() == []
+            assert (found := dump(self.path)) == after, f"step {steps}: {unlike(after, found)}"
+        raise AssertionError
+
+    def _told(self, call: Callable[[], object]) -> bool:
+        """Whether it failed, as a failure of this file."""
+        try:
+            call()
+        except StoreError as error:
+            assert str(self.path) in str(error)
+            return True
+        return False
