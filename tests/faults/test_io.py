@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from syncstore import SyncStore
-from syncstore.errors import StoreError, StoreFullError
 from tests.conftest import Counted
 from tests.torture import times
 
