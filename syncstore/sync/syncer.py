@@ -109,7 +109,7 @@ class Syncer:
     def _loop(self, stop: threading.Event, wait: Callable[[float], None]) -> None:
         failing, idle = Pace(FAILURE_CAP), Pace(IDLE_CAP)
         while not stop.is_set():
-            started = time.monotonic()
+            started, since = time.monotonic(), self.store.token
             try:
                 applied = self._turn(timeout=self._timeout)
             except (RemoteError, WireError, StaleBatchError) as error:
@@ -122,7 +122,8 @@ class Syncer:
                 wait(seconds)
                 continue
             failing.reset()
-            if applied.batch is None and time.monotonic() - started < _AT_ONCE:
+            stands_still = applied.batch is None or self.store.token == since
+            if stands_still and time.monotonic() - started < _AT_ONCE:
                 wait(idle.next())  # no long poll: without a pause this would be a request after the other
             else:
                 idle.reset()

@@ -36,6 +36,7 @@ BODIES = _bodies()
 LAST: str = json.loads(BODIES[-1])["next_batch"]
 WHOLE = http(BODIES[1])
 LIMITED = b'{"errcode": "M_LIMIT_EXCEEDED", "error": "slow down"%s}'
+DAY = "Wed, 01 Jan 2020"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n" + BODIES[1][:64]
 
 
@@ -84,9 +85,7 @@ FAULTS: dict[str, Fault] = {
     "500": says(http(b'{"errcode": "M_UNKNOWN"}', "500 Internal Server Error")),
     "429": limited(),
     "429 with seconds": limited(None, "Retry-After: 1"),
-    "429 with a date": limited(
-        None, "Retry-After: Wed, 01 Jan 2020 00:00:01 GMT", "Date: Wed, 01 Jan 2020 00:00:00 GMT"
-    ),
+    "429 with a date": limited(None, f"Retry-After: {DAY} 00:00:01 GMT", f"Date: {DAY} 00:00:00 GMT"),
     "429 with milliseconds": limited(700),
     "429 for ever": limited(10**15),
     "429 for 10^12 s": limited(None, "Retry-After: 1000000000000"),
@@ -97,7 +96,7 @@ FAULTS: dict[str, Fault] = {
     "cut": says(WHOLE[:-40]),
     "length too short": says(http(BODIES[1], length=len(BODIES[1]) - 40)),
     "length too long": says(http(BODIES[1], length=len(BODIES[1]) + 40)),
-    "length no number": says(WHOLE.replace(b"Content-Length: ", b"Content-Length: x")),
+    "length no number": says(WHOLE[:-40].replace(b"Content-Length: ", b"Content-Length: x")),
     "chunks cut": says(CHUNKED),
     "chunk size no number": says(CHUNKED.replace(b"40\r\n", b"zz\r\n")),
     "gzip broken": says(http(gzip.compress(BODIES[1])[:-9], "200 OK", "Content-Encoding: gzip")),
@@ -158,7 +157,7 @@ def undisturbed(folder: Path) -> object:
 
 
 def endure(flaky: Flaky, path: Path, fault: Fault, seconds: float) -> tuple[int, list[Status], Clock]:
-    """A first sync, the fault for so many seconds, then all the rest: (requests meanwhile, what was told, the clock)."""
+    """A first sync, the fault for so many seconds, then the rest: (requests meanwhile, what was told, the clock)."""
     told: list[Status] = []
     during: list[int] = []
 
@@ -192,6 +191,12 @@ def test_p27_requests_stay_bounded_and_nothing_is_lost(flaky: Flaky, tmp_path: P
     assert told[-1].kind == "storing"
 
 
+def test_p27_a_server_that_stands_still_is_not_asked_without_end(flaky: Flaky, tmp_path: Path) -> None:
+    """It says the same again and again, whatever it is asked."""
+    count, _, _ = endure(flaky, tmp_path / "me.db", says(WHOLE), SECONDS)
+    assert 2 <= count <= MOST
+
+
 @pytest.mark.parametrize("name", ["closed", "502", "429", "nothing new, at once", "no token"])
 def test_p27_an_hour_of_it_is_no_storm(flaky: Flaky, tmp_path: Path, name: str) -> None:
     count, _, _ = endure(flaky, tmp_path / "me.db", FAULTS[name], 3600)
@@ -209,9 +214,7 @@ def test_p27_a_server_that_is_gone_for_two_seconds_of_the_wall_clock(tmp_path: P
         Syncer(server, store, on_status=told.append).run_forever(stop)
     waiting = [status for status in told if status.kind == "waiting"]
     assert 2 <= len(waiting) <= MOST
-    assert {status.error for status in waiting} == {
-        f"POST /_matrix/client/v3/user/{ME.replace('@', '%40').replace(':', '%3A')}/filter: connection refused"
-    }
+    assert all("connection refused" in (status.error or "") for status in waiting)
 
 
 def test_p27_a_connection_closed_while_idle_is_no_failure(flaky: Flaky, tmp_path: Path) -> None:
@@ -269,11 +272,8 @@ def test_p27_stop_ends_every_wait_at_once(
 ) -> None:
     monkeypatch.setattr(homeserver, "POLL_MARGIN", 300)
     monkeypatch.setattr(homeserver, "WORK_SECONDS", 300)
-    faults = {
-        "in a pause": limited(29_000),
-        "in the head": FAULTS["head in drops"],
-        "in the body": FAULTS["body in drops"],
-    }
+    drops = {"in the head": FAULTS["head in drops"], "in the body": FAULTS["body in drops"]}
+    faults = {"in a pause": limited(29_000)} | drops
     stop, reached = threading.Event(), threading.Event()
     with SyncStore.open(tmp_path / "me.db", user_id=ME) as store, Homeserver(flaky.url, access_token="t") as server:
         before = server.pause
