@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
+from typing import BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
 # Given a connection and the target of a request; True if the connection stays open.
@@ -102,14 +103,14 @@ class Flaky:
         return True
 
 
-def _request(incoming: object) -> str | None:
+def _request(incoming: BinaryIO) -> str | None:
     """Read one request to its end: its target, None if no more comes."""
-    line = incoming.readline()  # type: ignore[attr-defined]
+    line = incoming.readline()
     if not line:
         return None
     length = 0
-    while header := incoming.readline().strip():  # type: ignore[attr-defined]
+    while header := incoming.readline().strip():
         name, _, value = header.partition(b":")
         length = int(value) if name.lower() == b"content-length" else length
-    incoming.read(length)  # type: ignore[attr-defined]
+    incoming.read(length)
     return line.split()[1].decode()

@@ -149,6 +149,16 @@ def flaky() -> Iterator[Flaky]:
         yield made
 
 
+def until_last(store: SyncStore, stop: threading.Event) -> Callable[[object], None]:
+    """An on_batch that stops the loop with the last body."""
+
+    def stored(_: object) -> None:
+        if store.token == LAST:
+            stop.set()
+
+    return stored
+
+
 def undisturbed(folder: Path) -> object:
     with SyncStore.open(folder / "calm.db", user_id=ME) as store:
         for body in BODIES:
@@ -230,9 +240,7 @@ def test_p27_a_connection_closed_while_idle_is_no_failure(flaky: Flaky, tmp_path
     told: list[Status] = []
     clock = Clock(SECONDS, lambda: pytest.fail("a wait"))
     with SyncStore.open(tmp_path / "me.db", user_id=ME) as store, Homeserver(flaky.url, access_token="t") as server:
-        Syncer(
-            server, store, on_batch=lambda _: store.token == LAST and clock.set(), on_status=told.append
-        ).run_forever(clock)
+        Syncer(server, store, on_batch=until_last(store, clock), on_status=told.append).run_forever(clock)
     assert read(tmp_path / "me.db") == undisturbed(tmp_path)
     assert clock.waits == [] and "waiting" not in {status.kind for status in told}
     assert flaky.syncs == 2 * len(BODIES) - 1
@@ -252,7 +260,7 @@ def test_p27_a_token_that_is_taken_away_ends_the_loop_once(flaky: Flaky, tmp_pat
         assert (caught.value.soft_logout, flaky.syncs, store.token) == (soft, 2, "s1")
         flaky.fault = None
         stop = threading.Event()
-        Syncer(server, store, on_batch=lambda _: store.token == LAST and stop.set()).run_forever(stop)
+        Syncer(server, store, on_batch=until_last(store, stop)).run_forever(stop)
     assert read(tmp_path / "me.db") == undisturbed(tmp_path)
 
 
