@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from syncstore.errors import NotFoundError, StoreError
+from syncstore.model.text import is_text, printable
 
 _REQUEST, _BODY = ".request.json", ".body.json"
 
@@ -87,6 +88,19 @@ def recorded(where: str | os.PathLike[str]) -> Iterator[Recorded]:
 def _pair(request: Path) -> Recorded:
     body = request.with_name(request.name.replace(_REQUEST, _BODY))
     try:
-        return Recorded(body=body.read_bytes(), **json.loads(request.read_bytes()))
-    except (OSError, ValueError, TypeError) as error:
-        raise StoreError(f"{request} cannot be read as a recorded request: {error}") from None
+        one = Recorded(body=body.read_bytes(), **json.loads(request.read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise StoreError(f"{request} cannot be read as a recorded request: {printable(str(error))}") from None
+    for name, right in _rightly_typed(one).items():
+        if not right:
+            raise StoreError(f"{request} cannot be read as a recorded request: {name} is not of its type")
+    return one
+
+
+def _rightly_typed(one: Recorded) -> dict[str, bool]:
+    texts = {name: getattr(one, name) for name in ("since", "held", "user_id", "device_id")}
+    return {name: value is None or is_text(value) for name, value in texts.items()} | {
+        "full_state": isinstance(one.full_state, bool),
+        "told": one.told is True,
+        "joined": one.joined is None or (isinstance(one.joined, list) and all(map(is_text, one.joined))),
+    }
