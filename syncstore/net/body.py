@@ -30,19 +30,26 @@ class BodyError(Exception):
 def read_body(response: requests.Response, limit: int) -> bytearray:
     """Read a streamed response to its end.
 
-    limit: bytes, counted after decompression. BodyError for more than that, for broken gzip, and for an encoding
-    nobody asked for. A connection that breaks or ends before Content-Length raises what urllib3 raises.
+    limit: bytes, counted before and after decompression. BodyError for more than that, for broken gzip, and for an
+    encoding nobody asked for. A connection that breaks or ends before Content-Length raises what urllib3 raises.
     """
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", ""):
         raise BodyError("the answer has a Content-Encoding that was not asked for", again=False)
-    chunks = iter(lambda: response.raw.read(_CHUNK, decode_content=False), b"")
+    chunks = _limited(iter(lambda: response.raw.read(_CHUNK, decode_content=False), b""), limit)
     buffer = bytearray()
-    for chunk in _gunzip(chunks) if "gzip" in encoding else chunks:
-        if len(buffer) + len(chunk) > limit:
-            raise BodyError(f"the answer is longer than max_body, {limit} bytes", again=False)
+    for chunk in _limited(_gunzip(chunks), limit) if "gzip" in encoding else chunks:
         buffer += chunk
     return buffer
+
+
+def _limited(chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:
+    left = limit
+    for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise BodyError(f"the answer is longer than max_body, {limit} bytes", again=False)
+        yield chunk
 
 
 def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from syncstore.errors import RateLimitedError, RemoteError, ServerError, Unknown
 from syncstore.model.text import printable
 from syncstore.net.body import BodyError, read_body
 from syncstore.net.credentials import scrub
+from syncstore.net.patience import IdleClosedError, StoppedError
 from syncstore.net.retry import asked_wait
 
 _TEXT = 200  # characters of a server's own words that are shown
@@ -24,6 +25,7 @@ _ERROR_BODY = 1 << 16
 
 # The first line that fits anything in the chain of causes is said. Never str() of the exception: it holds the URL.
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
+    (StoppedError, "given up, for the loop was stopped"),
     (ssl.SSLCertVerificationError, "the TLS certificate is not trusted"),
     (ssl.SSLError, "TLS failed"),
     (socket.gaierror, "host name not found"),
@@ -45,12 +47,14 @@ class Failure:
     """One failed attempt.
 
     again: a later one may succeed. sent: the server may have acted on it. asked: seconds the server wants to wait.
+    idle: the connection was closed before it was used again.
     """
 
     error: RemoteError
     again: bool
     sent: bool = True
     asked: float | None = None
+    idle: bool = False
 
 
 def broken(place: str, error: Exception) -> Failure:
@@ -62,9 +66,11 @@ def broken(place: str, error: Exception) -> Failure:
     if certificate is not None:
         reason += f" ({printable(str(certificate.verify_message))})"
     # requests calls a request that cannot be made (bad URL, bad text) a ValueError.
-    again = certificate is None and not isinstance(error, (ValueError, requests.exceptions.InvalidJSONError))
+    wrong = isinstance(error, (ValueError, requests.exceptions.InvalidJSONError))
+    again = certificate is None and not wrong and not any(isinstance(cause, StoppedError) for cause in chain)
     sent = not any(isinstance(cause, _NEVER_SENT) for cause in chain)
-    return Failure(UnreachableError(f"{place}: {reason}"), again, sent)
+    idle = any(isinstance(cause, IdleClosedError) for cause in chain)
+    return Failure(UnreachableError(f"{place}: {reason}"), again, sent, idle=idle)
 
 
 def unusable(place: str, error: BodyError) -> Failure:

@@ -30,9 +30,10 @@ class Homeserver:
     """One homeserver, asked as one user. May be shared by threads.
 
     access_token: the token or a function that returns it, called before each attempt. auth: "query" speaks to servers
-    of 2015. max_body: bytes of an answer after decompression. `pause` is the sleep between attempts; replace it to make
-    it interruptible. Errors: UnknownTokenError, RateLimitedError, UnreachableError, ServerError; RemoteError for a bad
-    address or token.
+    of 2015. max_body: bytes of an answer, before and after decompression. `pause` is the sleep between attempts;
+    replace it to make it interruptible. `stopped` is asked several times a second while an answer is awaited: once it
+    says True the request is given up. `on_retry` is told each failed attempt, and the pause in seconds after it.
+    Errors: UnknownTokenError, RateLimitedError, UnreachableError, ServerError; RemoteError for a bad address or token.
     """
 
     def __init__(
@@ -46,10 +47,12 @@ class Homeserver:
     ) -> None:
         self.base_url = base_address(base_url)
         self.pause: Callable[[float], None] = time.sleep
+        self.stopped: Callable[[], bool] = lambda: False
+        self.on_retry: Callable[[RemoteError, float], None] = lambda error, seconds: None
         self._token = hidden(access_token)
         self._auth = auth
         self._rooms, self._sync = _ROOTS[auth]
-        self._transport = Transport(self.base_url, auth, max_body, retry)
+        self._transport = Transport(self.base_url, auth, max_body, retry, lambda: self.stopped())
 
     def __repr__(self) -> str:
         return f"Homeserver({self.base_url!r})"
@@ -71,7 +74,7 @@ class Homeserver:
     def versions(self) -> dict[str, Any]:
         """GET /versions, without the token."""
         call = Call("GET", f"{_CLIENT}/versions", (), POLL_MARGIN)
-        answer = self._transport.send(call, None, self.pause)
+        answer = self._transport.send(call, None, self._wait)
         pick(answer, "versions", list)
         found: dict[str, Any] = decode(answer)
         return found
@@ -96,7 +99,7 @@ class Homeserver:
     def _login(self, asked: dict[str, Any], device_id: str | None, device_name: str | None) -> Login:
         extra = _present({"device_id": device_id, "initial_device_display_name": device_name})
         call = Call("POST", join_path(self._rooms, "login"), (), WORK_SECONDS, asked | extra)
-        answer = self._transport.send(call, None, self.pause)
+        answer = self._transport.send(call, None, self._wait)
         login = Login(*(pick(answer, key, str) for key in ("user_id", "device_id", "access_token")))
         self._token = hidden(login.access_token)
         return login
@@ -135,7 +138,7 @@ class Homeserver:
         }
         margin = WORK_SECONDS if since is None or full_state else POLL_MARGIN
         call = Call("GET", join_path(self._sync, "sync"), _pairs(query), timeout / 1000 + margin)
-        return self._transport.send(call, self._token, self.pause)
+        return self._transport.send(call, self._token, self._wait)
 
     def upload_filter(self, user_id: str, definition: Mapping[str, Any]) -> str:
         """Store a filter on the server and return its filter_id: a long filter inside the URL breaks the connection."""
@@ -219,18 +222,22 @@ class Homeserver:
         if not path.startswith("/") or "?" in path or "#" in path:
             raise RemoteError(f"path {path.partition('?')[0]!r}: expected /…, with what follows '?' in query")
         call = Call(method.upper(), path, _pairs(query or {}), WORK_SECONDS, json, opening=b"")
-        return decode(self._transport.send(call, self._token, self.pause))
+        return decode(self._transport.send(call, self._token, self._wait))
+
+    def _wait(self, seconds: float, error: RemoteError) -> None:
+        self.on_retry(error, seconds)
+        self.pause(seconds)
 
     def _room(self, room_id: str, *segments: str) -> str:
         return join_path(self._rooms, "rooms", room_id, *segments)
 
     def _get(self, path: str, query: Mapping[str, str | None] | None = None, opening: bytes = b"{") -> Answer:
         call = Call("GET", path, _pairs(query or {}), WORK_SECONDS, opening=opening)
-        return self._transport.send(call, self._token, self.pause)
+        return self._transport.send(call, self._token, self._wait)
 
     def _post(self, path: str, json: dict[str, Any], query: list[tuple[str, str]] | None = None) -> Answer:
         call = Call("POST", path, query or (), WORK_SECONDS, json)
-        return self._transport.send(call, self._token, self.pause)
+        return self._transport.send(call, self._token, self._wait)
 
 
 def _present(values: Mapping[str, str | None]) -> dict[str, str]:

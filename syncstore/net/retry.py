@@ -41,7 +41,7 @@ def asked_wait(headers: Mapping[str, str], error: Mapping[str, Any]) -> float | 
     Retry-After holds whole seconds or a date, retry_after_ms of older servers is finer: the longer one counts.
     Source: Client-Server API, Rate limiting; RFC 9110, 10.2.3.
     """
-    named = (_from_header(headers.get("Retry-After")), _from_body(error))
+    named = (_from_header(headers.get("Retry-After"), headers.get("Date")), _from_body(error))
     return max((seconds for seconds in named if seconds is not None), default=None)
 
 
@@ -50,13 +50,22 @@ def _from_body(error: Mapping[str, Any]) -> float | None:
     return ms / 1000 if isinstance(ms, int) and not isinstance(ms, bool) and 0 <= ms < 2**53 else None
 
 
-def _from_header(value: str | None) -> float | None:
+def _from_header(value: str | None, date: str | None) -> float | None:
+    """A date is told by the server's clock, so it is compared with that: ours may be wrong."""
     if value is None:
         return None
     value = value.strip()
     if value.isascii() and value.isdigit():
         return float(value[:16])
+    until = _moment(value)
+    if until is None:
+        return None
+    now = None if date is None else _moment(date)
+    return max(0.0, until - (time.time() if now is None else now))
+
+
+def _moment(date: str) -> float | None:
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+        return parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError, OSError):
         return None

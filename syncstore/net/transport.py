@@ -11,10 +11,12 @@ from typing import Any
 import requests
 from urllib3.exceptions import HTTPError
 
+from syncstore.errors import RemoteError
 from syncstore.net.answers import Answer
 from syncstore.net.body import BodyError, check_json, read_body
 from syncstore.net.credentials import Auth, Signature, TokenSource, current_token, scrub, scrub_library_logs
 from syncstore.net.failures import Failure, broken, refused, unusable
+from syncstore.net.patience import Adapter
 from syncstore.net.retry import Retry
 
 log = logging.getLogger("syncstore.net")
@@ -27,7 +29,8 @@ _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent
 class Call:
     """One request.
 
-    seconds: silence allowed before and inside the answer. opening: the answer's first byte, b"" for any.
+    seconds: silence allowed before and inside the answer, and the time for its head (patience.py). opening: the
+    answer's first byte, b"" for any.
     What is sent stays out of the repr: it may be a password.
     """
 
@@ -45,7 +48,15 @@ class Call:
 
 
 class PlainHttp(requests.Session):
-    """Sees no redirects: even when told not to follow one, requests reads its whole body into memory."""
+    """Sees no redirects: even when told not to follow one, requests reads its whole body into memory.
+
+    Its answers are bounded in time, and given up once `stopped` says so.
+    """
+
+    def __init__(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        super().__init__()
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, Adapter(stopped))
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return no target."""
@@ -54,12 +65,14 @@ class PlainHttp(requests.Session):
 class Transport:
     """Sends calls for one Homeserver and never shows the token."""
 
-    def __init__(self, base_url: str, auth: Auth, max_body: int, retry: Retry) -> None:
+    def __init__(
+        self, base_url: str, auth: Auth, max_body: int, retry: Retry, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
         self._base_url = base_url
         self._auth = auth
         self._max_body = max_body
         self._retry = retry
-        self._http = PlainHttp()
+        self._http = PlainHttp(stopped)
         self._http.headers.update(_HEADERS)
         if auth == "query":
             scrub_library_logs()
@@ -68,23 +81,25 @@ class Transport:
         """Close all connections."""
         self._http.close()
 
-    def send(self, call: Call, source: TokenSource, pause: Callable[[float], None]) -> Answer:
+    def send(self, call: Call, source: TokenSource, pause: Callable[[float, RemoteError], None]) -> Answer:
         """Return the answer of the first attempt that succeeds; the last failure's error if none does.
 
-        source: where the token comes from, asked before each attempt. pause: sleeps so many seconds.
+        source: where the token comes from, asked before each attempt. pause: sleeps so many seconds after an error.
         """
         failures = 0
         while True:
             outcome = self._attempt(call, current_token(source))
             if isinstance(outcome, Answer):
                 return outcome
+            if outcome.idle and call.method != "POST":
+                continue  # ends with the last connection that was kept: a new one is never idle
             failures += 1
             wait = self._retry.wait(failures, outcome.asked)
             if wait is None or not _may_repeat(call, outcome):
                 # Outside of any except: an exception of requests holds the URL and must not be this one's context.
                 raise outcome.error
             log.debug("%s; attempt %d in %.1f s", outcome.error, failures + 1, wait)
-            pause(wait)
+            pause(wait, outcome.error)
 
     def _attempt(self, call: Call, token: str | None) -> Answer | Failure:
         place = scrub(call.place, token)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 from typing import NamedTuple
 
 from syncstore.errors import StaleBatchError
-from syncstore.model.batch import Bad, RoomEvent
-from syncstore.model.changes import Changes, RoomChanges, Step, TimelineChange
+from syncstore.model.changes import Changes, RoomChanges, TimelineChange
 from syncstore.model.records import Applied
 from syncstore.store import room, stripped
 from syncstore.store.account import mark_suspect, write_account, write_quarantine
 from syncstore.store.connection import Connections
 from syncstore.store.ephemeral import clear_typing, write_beside
 from syncstore.store.event import Known, Place, known_events, write_events
+from syncstore.store.impostor import is_itself, set_aside_impostors
 from syncstore.store.naming import derive_rooms
 from syncstore.store.redaction import apply_redactions
 from syncstore.store.room import RoomRow
@@ -161,8 +161,8 @@ def _write_stay(
     ids, places, before = _write_events(write, row, changes, timeline, known, covered, tokens, continues=continues)
     steps = changes.steps
     if known:
-        _set_aside_impostors(write, row, (*events, *changes.state_events), known)
-        steps = [step for step in steps if _is_itself(step, known.get(step.event_id))]
+        set_aside_impostors(write, row.room_id, (*events, *changes.state_events), known)
+        steps = [step for step in steps if is_itself(step, known.get(step.event_id))]
     whole = apply_steps(write, row, steps, ids, places, before, new_room=new_room, restates=changes.restates)
     _members_synced(write, row, changes, whole=whole)
     was_inside = row.membership == "join"
@@ -200,21 +200,6 @@ def _write_events(
     elif row.last_segment is not None:
         before = (row.last_segment, row.last_position + 1)
     return ids, places, before
-
-
-def _is_itself(one: Step | RoomEvent, stored: Known | None) -> bool:
-    """Whether it is of the type and key that are stored under its id: a key must not point to another's event."""
-    return stored is None or (stored.type, stored.state_key) == (one.type, one.state_key)
-
-
-def _set_aside_impostors(write: Write, row: RoomRow, events: Iterable[RoomEvent], known: Mapping[str, Known]) -> None:
-    """An event that comes under the id of another one: the first stays, this one's content goes to quarantine."""
-    for one in events:
-        if not _is_itself(one, known.get(one.event_id)):
-            stored = known[one.event_id]
-            reason = f"stored as {stored.type} {stored.state_key!r}, now sent as {one.type} {one.state_key!r}"
-            bad = Bad(row.room_id, "state", one.event_id, "other_event", reason, one.content.encode())
-            write_quarantine(write, [bad])
 
 
 def _own_membership(write: Write, row: RoomRow) -> str:

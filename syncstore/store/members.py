@@ -11,6 +11,7 @@ from syncstore.store import room
 from syncstore.store.account import write_quarantine
 from syncstore.store.connection import Connections
 from syncstore.store.event import known_events, write_events
+from syncstore.store.impostor import is_itself, set_aside_impostors
 from syncstore.store.naming import derive_rooms
 from syncstore.store.redaction import apply_redactions
 from syncstore.store.state import restate_members
@@ -33,7 +34,9 @@ def apply_members(connections: Connections, room_id: str, page: Page, asked_at: 
         events = list({event.event_id: event for event in page.events if _is_member(event)}.values())
         known = known_events(write, row.id, events)
         ids = write_events(write, row.id, "members", events, known)
-        restate_members(write, row, [_step(event) for event in events], ids, asked_at)
+        set_aside_impostors(write, room_id, events, known)
+        steps = [_step(event) for event in events if is_itself(event, known.get(event.event_id))]
+        restate_members(write, row, steps, ids, asked_at)
         row.members_synced = 1
         write.touch(row.id, "members")
         room.save(write, row, before)

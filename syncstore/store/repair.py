@@ -12,6 +12,7 @@ from syncstore.store.account import write_quarantine
 from syncstore.store.connection import Connections
 from syncstore.store.ephemeral import clear_typing
 from syncstore.store.event import known_events, write_events
+from syncstore.store.impostor import is_itself, set_aside_impostors
 from syncstore.store.naming import derive_rooms
 from syncstore.store.redaction import apply_redactions
 from syncstore.store.room import RoomRow
@@ -62,9 +63,11 @@ def _restate_pile(write: Write, row: RoomRow, page: Page, *, new_room: bool) -> 
     events = {event.event_id: event for event in page.events if event.state_key is not None}
     known = known_events(write, row.id, events.values())
     ids = write_events(write, row.id, "state", list(events.values()), known)
+    set_aside_impostors(write, row.room_id, events.values(), known)
     steps = [
         Step(one.type, one.state_key or "", one.event_id, membership_of(one.type, one.body), BEFORE_TIMELINE)
         for one in events.values()
+        if is_itself(one, known.get(one.event_id))
     ]
     place = (None, None) if row.last_segment is None else (row.last_segment, row.last_position + 1)
     apply_steps(write, row, steps, ids, (), place, new_room=new_room, restates=True)

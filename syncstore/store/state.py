@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from syncstore.model.batch import membership_of
 from syncstore.model.changes import BEFORE_TIMELINE, Step
+from syncstore.model.json_text import decode
 from syncstore.store.event import Place
 from syncstore.store.room import RoomRow
 from syncstore.store.schema import replaced_state, room_state
@@ -19,6 +21,7 @@ PILE_KEY = """
     SELECT event, membership, segment, position, batch FROM room_state WHERE room = ? AND type = ? AND state_key = ?
 """
 PILE = "SELECT type, state_key, event, membership, segment, position, batch FROM room_state WHERE room = ?"
+CONTENT = "SELECT content FROM event WHERE id = ?"
 HAS_CREATE = "SELECT 1 FROM room_state WHERE room = ? AND type = 'm.room.create' AND state_key = ''"
 INSERT_STATE = insert(room_state)
 UPSERT_STATE = (
@@ -158,9 +161,15 @@ def _walk(
             rows.history.append((None, row.id, *key, *_since(now), write.batch, *place, step.event_id))
         now = Held(ids[step.event_id], step.membership, place[0], place[1], write.batch)
     if now is not None and now is not held:
+        if key[0] == "m.room.member" and now.event < write.first_event:
+            now = now._replace(membership=_stored_membership(write, now.event))  # a copy may say something else
         rows.state.append((row.id, *key, *now))
         _count(row, None if held is None else held.membership, now.membership)
         _note(write, row, key)
+
+
+def _stored_membership(write: Write, event: int) -> str | None:
+    return membership_of("m.room.member", decode(write.cursor.execute(CONTENT, (event,)).fetchone()[0]))
 
 
 def _drop_unsaid(

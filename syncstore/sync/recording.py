@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from syncstore.errors import NotFoundError, StoreError
-from syncstore.model.text import is_text
+from syncstore.model.text import is_text, printable
 
 _REQUEST, _BODY = ".request.json", ".body.json"
 
@@ -89,11 +89,18 @@ def _pair(request: Path) -> Recorded:
     body = request.with_name(request.name.replace(_REQUEST, _BODY))
     try:
         one = Recorded(body=body.read_bytes(), **json.loads(request.read_bytes()))
-        # It may be somebody else's bug report: what reaches the store is of the types that we write.
-        if not all(text is None or is_text(text) for text in (one.since, one.held, one.user_id, one.device_id)):
-            raise ValueError("since, held, user_id and device_id are texts or null")
-        if not all(map(is_text, one.joined or [])):
-            raise ValueError("joined is a list of texts or null")
-        return one
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise StoreError(f"{request} cannot be read as a recorded request: {error}") from None
+        raise StoreError(f"{request} cannot be read as a recorded request: {printable(str(error))}") from None
+    for name, right in _rightly_typed(one).items():
+        if not right:
+            raise StoreError(f"{request} cannot be read as a recorded request: {name} is not of its type")
+    return one
+
+
+def _rightly_typed(one: Recorded) -> dict[str, bool]:
+    texts = {name: getattr(one, name) for name in ("since", "held", "user_id", "device_id")}
+    return {name: value is None or is_text(value) for name, value in texts.items()} | {
+        "full_state": isinstance(one.full_state, bool),
+        "told": one.told is True,
+        "joined": one.joined is None or (isinstance(one.joined, list) and all(map(is_text, one.joined))),
+    }

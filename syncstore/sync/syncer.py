@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from syncstore.errors import (
     ServerError,
     StaleBatchError,
     StoreLockedError,
+    SyncStoreError,
     UnreachableError,
     WireError,
 )
@@ -28,12 +30,13 @@ from syncstore.model.records import Applied, Drift, Event, Filled, Gap
 from syncstore.net import Answer, Homeserver
 from syncstore.sync.backfill import fill, fill_all
 from syncstore.sync.jump import jump, jump_to_date
-from syncstore.sync.pace import Pace
+from syncstore.sync.pace import FAILURE_CAP, IDLE_CAP, Pace
 from syncstore.sync.recording import Recorded, Recorder
 from syncstore.sync.verify import repair as mend
 from syncstore.sync.verify import verify
 
 _STALE_TRIES = 5
+_AT_ONCE = 1.0  # seconds: a long poll that brings nothing takes longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,26 +93,41 @@ class Syncer:
     def run_forever(self, stop: threading.Event | None = None) -> None:
         """Sync until `stop` is set: a batch that was fetched is committed first.
 
-        A server out of reach, or one whose answer is no response, is asked again, ever more slowly, without end; and so
-        after another process has held the file for too long. Raises UnknownTokenError, ServerError for an answer that
-        asking again would not change, and the other StoreError kinds.
+        A server out of reach, or one whose answer is no response, is asked again, ever more slowly, without end; so is
+        one that answers at once with nothing, and so after another process has held the file for too long. A request
+        that is under way when `stop` is set is given up, and the server's own pauses end. Raises UnknownTokenError,
+        ServerError for an answer that asking again would not change, and the other StoreError kinds.
         """
         stop = stop or threading.Event()
-        pace = Pace()
-        wait = self._pause_until(stop)
-        self.server.pause = wait
+        server = self.server
+        before = server.pause, server.stopped, server.on_retry
+        server.pause, server.stopped, server.on_retry = self._pause_until(stop), stop.is_set, self._tell_waiting
+        try:
+            self._loop(stop, server.pause)
+        finally:
+            server.pause, server.stopped, server.on_retry = before
+
+    def _loop(self, stop: threading.Event, wait: Callable[[float], None]) -> None:
+        failing, idle = Pace(FAILURE_CAP), Pace(IDLE_CAP)
         while not stop.is_set():
+            started, since = time.monotonic(), self.store.token
             try:
-                self._turn(timeout=self._timeout)
-                pace.reset()
-            except (RemoteError, WireError, StoreLockedError) as error:
+                applied = self._turn(timeout=self._timeout)
+            except (RemoteError, WireError, StaleBatchError, StoreLockedError) as error:
                 if stop.is_set():
                     return
                 if not _passing(error):
                     raise
-                seconds = pace.next(getattr(error, "retry_after", None))
-                self._tell(Status("waiting", error=str(error), seconds=seconds))
+                seconds = failing.next(getattr(error, "retry_after", None))
+                self._tell_waiting(error, seconds)
                 wait(seconds)
+                continue
+            failing.reset()
+            stands_still = applied.batch is None or self.store.token == since
+            if stands_still and time.monotonic() - started < _AT_ONCE:
+                wait(idle.next())  # no long poll: without a pause this would be a request after the other
+            else:
+                idle.reset()
 
     def backfill(self, gap: Gap, limit: int = 100) -> Filled:
         """Fetch one page into a gap, from its newer end: at most `limit` events (promises 13 and 14).
@@ -228,13 +246,20 @@ class Syncer:
         finally:
             self.interruptible = before
 
+    def _tell_waiting(self, error: SyncStoreError, seconds: float) -> None:
+        self._tell(Status("waiting", error=str(error), seconds=seconds))
+
     def _tell(self, status: Status) -> None:
         if self._on_status is not None:
             self._on_status(status)
 
 
-def _passing(error: RemoteError | WireError | StoreLockedError) -> bool:
-    """Whether asking again later may help."""
+def _passing(error: SyncStoreError) -> bool:
+    """Whether asking again later may help.
+
+    An error without errcode is none of a homeserver: a proxy, a network that wants a login first. Only a redirect that
+    is meant to last says that the address is wrong.
+    """
     if isinstance(error, ServerError):
-        return error.status >= 500 or error.status == 429
-    return isinstance(error, UnreachableError | RateLimitedError | WireError | StoreLockedError)
+        return error.status not in (301, 308) and (error.errcode is None or error.status >= 500)
+    return isinstance(error, UnreachableError | RateLimitedError | WireError | StaleBatchError | StoreLockedError)

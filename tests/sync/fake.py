@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from syncstore.errors import RemoteError
 from syncstore.net import Answer, Homeserver
 from tests.account import forms
 from tests.account.answer import sync
@@ -32,6 +33,8 @@ class Scripted:
         self.rooms: list[str] = []
         self.filters: list[dict[str, Any]] = []
         self.pause: Callable[[float], None] = time.sleep
+        self.stopped: Callable[[], bool] = lambda: False
+        self.on_retry: Callable[[RemoteError, float], None] = lambda error, seconds: None
 
     def will(self, kind: str, *replies: Reply) -> None:
         self.replies.setdefault(kind, deque()).extend(replies)
