@@ -8,13 +8,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
+from typing import cast
 
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from syncstore.errors import StoreError
+from syncstore.store import driver
 from syncstore.store.failures import failures
+from syncstore.store.key import Key
 
 BUSY_SECONDS = 30.0
 _WRITER_CACHE_KIB = 64 * 1024
@@ -55,8 +57,9 @@ class Connections:
     other processes are waited for up to BUSY_SECONDS.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False, immutable: bool = False) -> None:
+    def __init__(self, path: Path, *, key: Key | None = None, read_only: bool = False, immutable: bool = False) -> None:
         self.path = path
+        self.key = key
         self.read_only = read_only
         self._lock = threading.RLock()
         self._synchronous: str | None = None
@@ -65,24 +68,17 @@ class Connections:
         self._writer = None if read_only else self._engine(mode, _writing, readers=False)
 
     def _engine(self, mode: str, settings: Callable[[sqlite3.Connection], None], *, readers: bool) -> Engine:
-        uri = f"file:{quote(str(self.path))}?{mode}"
-
         def connect() -> sqlite3.Connection:
-            # isolation_level None: the transaction is begun by us, in the way that the block needs.
-            raw = sqlite3.connect(
-                uri,
-                uri=True,
-                isolation_level=None,
-                timeout=BUSY_SECONDS,
-                check_same_thread=False,
-                cached_statements=256,
+            raw = driver.connect(
+                self.path, self.key, mode, timeout=BUSY_SECONDS, check_same_thread=False, cached_statements=256
             )
             settings(raw)
             return raw
 
+        module = driver.module(self.key)
         if readers:
-            return create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1)
-        return create_engine("sqlite://", creator=connect, poolclass=StaticPool)
+            return create_engine("sqlite://", module=module, creator=connect, poolclass=QueuePool, max_overflow=-1)
+        return create_engine("sqlite://", module=module, creator=connect, poolclass=StaticPool)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Cursor]:
@@ -113,7 +109,7 @@ class Connections:
             raw.execute("PRAGMA busy_timeout = 0")
             try:
                 busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            except sqlite3.OperationalError:
+            except driver.errors("OperationalError"):
                 return False
             finally:
                 raw.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
@@ -146,8 +142,6 @@ def _borrowed(engine: Engine) -> Iterator[sqlite3.Connection]:
     """The driver's connection, out of SQLAlchemy's pool and back: its own transactions cost five times as much."""
     pooled = engine.raw_connection()
     try:
-        raw = pooled.driver_connection
-        assert isinstance(raw, sqlite3.Connection)
-        yield raw
+        yield cast(sqlite3.Connection, pooled.driver_connection)
     finally:
         pooled.close()

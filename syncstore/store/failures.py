@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from syncstore.errors import CorruptStoreError, StoreError, StoreFullError, StoreLockedError
+from syncstore.store.driver import errors
 
 # Primary result codes of SQLite: https://sqlite.org/rescode.html
 _LOCKED = {5, 6}  # BUSY, LOCKED
@@ -27,8 +27,8 @@ def failures(path: Path) -> Iterator[None]:
         yield
     except DBAPIError as error:
         cause = error.orig
-        raise _translated(cause if isinstance(cause, sqlite3.Error) else error, path) from error
-    except sqlite3.Error as error:
+        raise _translated(cause if isinstance(cause, errors()) else error, path) from error
+    except errors() as error:
         raise _translated(error, path) from error
 
 
