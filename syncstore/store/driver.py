@@ -6,6 +6,7 @@ catch `errors()`, never sqlite3.Error.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 from contextlib import closing
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from syncstore.errors import PassphraseError
+from syncstore.errors import StoreError
 from syncstore.store.key import Key, new_salt
 
 MAGIC = b"SQLite format 3\x00"  # where an encrypted file has its salt
@@ -23,11 +24,11 @@ _NO_KEY = "x'" + "00" * 32 + "'"
 
 
 def cipher() -> Any:
-    """SQLCipher's DB-API module; PassphraseError if it is not installed."""
+    """SQLCipher's DB-API module; StoreError if it is not installed."""
     try:
         return import_module(_CIPHER)
     except ImportError:
-        raise PassphraseError("an encrypted store needs SQLCipher: pip install 'syncstore[encrypted]'") from None
+        raise StoreError("an encrypted store needs SQLCipher: pip install 'syncstore[encrypted]'") from None
 
 
 def module(key: Key | None) -> Any:
@@ -40,6 +41,11 @@ def errors(name: str = "Error") -> tuple[type[Exception], ...]:
     loaded = sys.modules.get(_CIPHER)
     own: type[Exception] = getattr(sqlite3, name)
     return (own,) if loaded is None else (own, getattr(loaded, name))
+
+
+def is_still(path: Path) -> bool:
+    """A closed file in a folder we cannot write: SQLite could not make its WAL index there, and needs none."""
+    return not os.access(path.absolute().parent, os.W_OK) and not Path(f"{path}-wal").exists()
 
 
 def uri_of(path: Path, mode: str) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError
 
 from syncstore.errors import NotFoundError, StoreError, StoreFullError
 from syncstore.store.connection import Connections
+from syncstore.store.driver import is_still
 from syncstore.store.format import prepare
 from syncstore.store.key import Key
 from syncstore.store.unlock import try_key, unlocked
@@ -73,11 +74,6 @@ def _connect(path: Path, key: Key | None, user_id: str | None, device_id: str | 
         connections.close()
         raise
     return connections
-
-
-def is_still(path: Path) -> bool:
-    """A closed file in a folder we cannot write: SQLite could not make its WAL index there, and needs none."""
-    return not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
 
 
 def _make(path: Path) -> bool:
