@@ -94,6 +94,8 @@ class _Values(dict[str, str]):
         self.unused = set(values)
 
     def __getitem__(self, name: str) -> str:
+        if name not in self:
+            raise StoreError(f"sql: the query asks for :{name}, which no -p gives")
         self.unused.discard(name)
         return super().__getitem__(name)
 

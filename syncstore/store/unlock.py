@@ -46,7 +46,7 @@ def try_key(connections: Connections) -> None:
     """PassphraseError if the file cannot be read with its key."""
     try:
         with connections.read() as cursor:
-            cursor.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+            cursor.execute("PRAGMA user_version").fetchone()  # the first page alone
     except CorruptStoreError:
         message = f"{connections.path} does not open with this passphrase: it is another one, or the file is damaged"
         raise PassphraseError(message) from None
