@@ -11,6 +11,7 @@ import sqlite3
 import sys
 from functools import cache
 from pathlib import Path
+from sqlite3.dump import _iterdump  # type: ignore[attr-defined]
 from typing import Any
 from urllib.parse import unquote
 
@@ -119,11 +120,14 @@ def _file(database: Any) -> Path:
 
 @cache
 def _looking() -> Any:
-    """A connection of SQLCipher to which a test may say sqlite3.Row."""
+    """A connection of SQLCipher with what the tests use of sqlite3 alone."""
     cipher = module()
 
     class Connection(cipher.Connection):  # type: ignore[misc, name-defined]
         def __setattr__(self, name: str, value: Any) -> None:
             super().__setattr__(name, cipher.Row if value is sqlite3.Row else value)
+
+        def iterdump(self) -> Any:
+            return _iterdump(self)
 
     return Connection
