@@ -41,8 +41,9 @@ def start() -> None:
     install()
 
 
+@cache
 def install() -> None:
-    """Do so in this process alone."""
+    """Do so in this process alone; once, though a worker hears of it twice."""
     from syncstore import SyncStore
     from syncstore.store import driver, key
 
