@@ -17,8 +17,13 @@ replay: $(BIN)/.installed ## show the recorded account of examples/ without any 
 	$(BIN)/python -m examples.replay
 
 .PHONY: test
-test: $(BIN)/.installed $(SYNAPSE) $(OLD_SQLITE) lint types ## all checks and tests, with a real homeserver
+test: $(BIN)/.installed $(SYNAPSE) $(OLD_SQLITE) lint types ## all checks and tests, with a real homeserver, then on encrypted stores
 	SYNCSTORE_OLD_SQLITE=$(CURDIR)/$(dir $(OLD_SQLITE)) $(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(MAKE) test-encrypted
+
+.PHONY: test-encrypted
+test-encrypted: $(BIN)/.installed ## the tests that need no homeserver, on encrypted stores; fewer drawn histories
+	SYNCSTORE_EXAMPLES=0.2 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not e2e" --encrypted
 
 .PHONY: quick
 quick: $(BIN)/.installed ## the tests that need no homeserver

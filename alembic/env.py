@@ -16,12 +16,14 @@ from sqlalchemy.pool import StaticPool
 
 from alembic import context
 from syncstore.errors import CorruptStoreError
+from syncstore.store import driver
+from syncstore.store.key import Key
 from syncstore.store.schema import APPLICATION_ID, metadata
 from syncstore.store.views import CREATE_VIEWS, DROP_VIEWS
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    raw = sqlite3.connect(path, isolation_level=None, timeout=30)
+def _connect(path: Path, key: Key | None) -> sqlite3.Connection:
+    raw = driver.connect(path, key, "mode=rw", timeout=30)
     raw.execute("PRAGMA foreign_keys = OFF")
     raw.execute("PRAGMA secure_delete = ON")
     return raw
@@ -46,7 +48,9 @@ def _check(connection: Connection, path: Path) -> None:
 
 def run() -> None:
     path: Path = context.config.attributes["store"]
-    engine = create_engine("sqlite://", creator=lambda: _connect(path), poolclass=StaticPool)
+    key: Key | None = context.config.attributes["key"]
+    module = driver.module(key)
+    engine = create_engine("sqlite://", module=module, creator=lambda: _connect(path, key), poolclass=StaticPool)
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -16,11 +16,16 @@ from syncstore.model.room_records import Member, Receipt
 from syncstore.reads import Room, Snapshot
 
 if TYPE_CHECKING:
+    from syncstore.encryption import decrypt, encrypt, rekey
     from syncstore.net import Homeserver
     from syncstore.sync import Syncer
 
 # The network is loaded only when it is used: reading a store needs neither requests nor its parts.
-_LATER = {"Homeserver": "syncstore.net", "Syncer": "syncstore.sync"}
+_LATER = {
+    "Homeserver": "syncstore.net",
+    "Syncer": "syncstore.sync",
+    **dict.fromkeys(("decrypt", "encrypt", "rekey"), "syncstore.encryption"),
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -46,4 +51,7 @@ __all__ = [
     "StrippedEvent",
     "SyncStore",
     "Syncer",
+    "decrypt",
+    "encrypt",
+    "rekey",
 ]

@@ -79,6 +79,12 @@ class CorruptStoreError(StoreError):
     kind = "corrupt_store"
 
 
+class PassphraseError(StoreError):
+    """The file is encrypted and the passphrase wrong or missing, or it is not encrypted and one was given."""
+
+    kind = "passphrase"
+
+
 class OlderFormatError(StoreError):
     """The file was written by an older version and is opened read-only: open it for writing once."""
 

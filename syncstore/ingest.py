@@ -71,17 +71,18 @@ class SyncStore(Reads):
         device_id: str | None = None,
         read_only: bool = False,
         create: bool = True,
+        passphrase: str | None = None,
     ) -> SyncStore:
         """Open a store, make it if there is none, bring it to today's format.
 
         where: a path, or a SQLAlchemy URL of a SQLite file. user_id: whose store it is; needed for a new file, compared
-        for an old one. device_id: likewise, if given.
+        for an old one. device_id: likewise, if given. passphrase: of an encrypted store (docs/encryption.md).
 
         Raises NotFoundError (no file, and create is false), OtherAccountError, NewerFormatError, CorruptStoreError,
-        StoreLockedError, StoreFullError, StoreError; the file is then as it was.
+        PassphraseError, StoreLockedError, StoreFullError, StoreError; the file is then as it was.
         """
-        path = path_of(where)
-        return cls(open_file(path, user_id=user_id, device_id=device_id, read_only=read_only, create=create))
+        owner = {"user_id": user_id, "device_id": device_id}
+        return cls(open_file(path_of(where), **owner, read_only=read_only, create=create, passphrase=passphrase))
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

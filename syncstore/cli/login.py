@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,9 @@ import typer
 from syncstore.cli import logins, places, show
 from syncstore.cli.folder import folder, make_folder
 from syncstore.cli.options import AsJson, ServerUrl, TokenFile, text
-from syncstore.errors import OtherAccountError, RemoteError, SyncStoreError, UnknownTokenError
+from syncstore.cli.passphrase import opened
+from syncstore.cli.secret import secret
+from syncstore.errors import OtherAccountError, RemoteError, UnknownTokenError
 
 if TYPE_CHECKING:
     from syncstore.net import Homeserver, Login
@@ -34,12 +35,12 @@ def login(
     server_name = _server_name(user_id)
     where = Path(places.given(context) or places.file_of(user_id)).expanduser().absolute()
     device_id = _known_device(where, user_id)
-    secret = _secret("Login token: " if by_token else "Password: ")
+    given = secret("Login token: " if by_token else "Password: ")
     from syncstore.net import Homeserver, discover
 
     with Homeserver(homeserver or discover(server_name)) as server:
         ask = server.login_token if by_token else lambda *one, **more: server.login(user_id, *one, **more)
-        got = ask(secret, device_id=device_id, device_name=_DEVICE_NAME)
+        got = ask(given, device_id=device_id, device_name=_DEVICE_NAME)
         try:
             _keep(server, got, user_id, where, token_file and token_file.absolute())
         except BaseException:
@@ -61,27 +62,12 @@ def _known_device(where: Path, user_id: str) -> str | None:
     """The device of a store that is there already: logging in as the same one keeps all that hangs on it."""
     if not where.exists():
         return None
-    from syncstore.ingest import SyncStore
-
-    with SyncStore.open(where, user_id=user_id) as store:
+    with opened(where, user_id=user_id) as store:
         return store.device_id
-
-
-def _secret(prompt: str) -> str:
-    if sys.stdin.isatty():
-        from getpass import getpass
-
-        secret = getpass(prompt)
-    else:
-        secret = sys.stdin.readline().rstrip("\r\n")
-    if not secret:
-        raise SyncStoreError(f"no {prompt.rstrip(': ').lower()} was given")
-    return secret
 
 
 def _keep(server: Homeserver, got: Login, user_id: str, where: Path, token_file: Path | None) -> None:
     """Keep the token, make the store, note the login; each undone if a later one fails."""
-    from syncstore.ingest import SyncStore
     from syncstore.net.tokens import drop_token, keep_token
 
     if got.user_id != user_id:
@@ -90,7 +76,7 @@ def _keep(server: Homeserver, got: Login, user_id: str, where: Path, token_file:
     try:
         if where.parent == folder():
             make_folder()
-        with SyncStore.open(where, user_id=user_id, device_id=got.device_id) as store:
+        with opened(where, user_id=user_id, device_id=got.device_id) as store:
             store.bind(server.base_url, got.device_id)
         kept = str(token_file) if token_file else None
         logins.remember(logins.Login(got.user_id, got.device_id, server.base_url, str(where), kept))

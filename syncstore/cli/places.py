@@ -9,6 +9,7 @@ import typer
 
 from syncstore.cli.folder import folder, safe_name
 from syncstore.cli.logins import logins
+from syncstore.cli.passphrase import opened
 from syncstore.errors import NotFoundError, OlderFormatError
 
 if TYPE_CHECKING:
@@ -43,18 +44,14 @@ def where(context: typer.Context) -> str:
 
 def reading(context: typer.Context) -> SyncStore:
     """The store, opened so that nothing in it can change, but for the upgrade of an older file."""
-    from syncstore.ingest import SyncStore
-
     path = where(context)
     try:
-        return SyncStore.open(path, read_only=True)
+        return opened(path, read_only=True)
     except OlderFormatError:
-        SyncStore.open(path, create=False).close()
-        return SyncStore.open(path, read_only=True)
+        opened(path, create=False).close()
+        return opened(path, read_only=True)
 
 
 def writing(context: typer.Context) -> SyncStore:
     """The store, opened for writing; never made."""
-    from syncstore.ingest import SyncStore
-
-    return SyncStore.open(where(context), create=False)
+    return opened(where(context), create=False)

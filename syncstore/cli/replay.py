@@ -50,15 +50,15 @@ def _responses(recordings: list[Path]) -> Iterator[tuple[str, Recorded]]:
 
 
 def _opened(where: str, first: Recorded, user_id: str | None) -> SyncStore:
-    from syncstore.ingest import SyncStore
+    from syncstore.cli.passphrase import opened
     from syncstore.store.file import path_of
 
     if path_of(where).exists():
-        return SyncStore.open(where, user_id=user_id or first.user_id)
+        return opened(where, user_id=user_id or first.user_id)
     owner = user_id or first.user_id
     if owner is None:
         raise StoreError(f"{where} is a new store: say whose bodies these are (--user-id)")
-    return SyncStore.open(where, user_id=owner, device_id=first.device_id)
+    return opened(where, user_id=owner, device_id=first.device_id)
 
 
 def _applied(store: SyncStore, place: str, one: Recorded) -> Applied:

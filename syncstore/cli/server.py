@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from syncstore.cli.logins import login_of
+from syncstore.cli.passphrase import opened
 from syncstore.errors import NotFoundError, OtherAccountError, StoreError
 from syncstore.ingest import SyncStore
 from syncstore.net import Homeserver, WhoAmI
@@ -40,7 +41,7 @@ def _first(where: str, homeserver: str | None, token_file: Path | None) -> tuple
         raise StoreError(f"{where} is a new store: say where the account lives (--homeserver)")
     server = Homeserver(homeserver, access_token=find_token("", "", token_file))
     owner = server.whoami()
-    store = SyncStore.open(where, user_id=owner.user_id, device_id=owner.device_id)
+    store = opened(where, user_id=owner.user_id, device_id=owner.device_id)
     store.bind(server.base_url, owner.device_id)
     return server, store
 
@@ -48,7 +49,7 @@ def _first(where: str, homeserver: str | None, token_file: Path | None) -> tuple
 def _again(
     where: str, homeserver: str | None, token_file: Path | None, *, rebind: bool
 ) -> tuple[Homeserver, SyncStore]:
-    store = SyncStore.open(where, create=False)
+    store = opened(where, create=False)
     try:
         server = _server(store, homeserver, token_file, rebind=rebind)
     except BaseException:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import csv
-import os
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 from typer.core import TyperCommand
 
-from syncstore.cli import places, show
+from syncstore.cli import passphrase, places, show
 from syncstore.cli.options import AsJson, text
 from syncstore.errors import NotFoundError, StoreError
 from syncstore.model.text import clean
+from syncstore.store import driver
 
 _INTERRUPTED = 9  # SQLITE_INTERRUPT
 _REFUSED = 23  # SQLITE_AUTH
@@ -101,6 +100,8 @@ class _Values(dict[str, str]):
         self.unused = set(values)
 
     def __getitem__(self, name: str) -> str:
+        if name not in self:
+            raise StoreError(f"sql: the query asks for :{name}, which no -p gives")
         self.unused.discard(name)
         return super().__getitem__(name)
 
@@ -115,12 +116,16 @@ def _answered(database: sqlite3.Connection, query: str, values: dict[str, str]) 
 
 @contextmanager
 def _opened(context: typer.Context, attach: Sequence[str]) -> Iterator[sqlite3.Connection]:
+    from syncstore.store.unlock import key_of
+
     with places.reading(context) as store:  # says clearly what is no store
         path = store.path
-    with closing(_connect(path)) as database:
+    given = passphrase.worked(path)
+    key = None if given is None else key_of(path, given)
+    with closing(driver.connect(path, key, _mode(path), timeout=30)) as database:
         database.text_factory = lambda raw: raw.decode(errors="replace")
         for one in attach:
-            _attach(database, one)
+            _attach(database, one, encrypted=key is not None)
         # As in the store's own connections: sorted rows reach no file.
         for setting in ("temp_store = MEMORY", "query_only = ON"):
             database.execute("PRAGMA " + setting)
@@ -130,26 +135,23 @@ def _opened(context: typer.Context, attach: Sequence[str]) -> Iterator[sqlite3.C
         yield database
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(_uri(path), uri=True, isolation_level=None, timeout=30)
+def _mode(path: Path) -> str:
+    return "mode=ro&immutable=1" if driver.is_still(path) else "mode=ro"
 
 
-def _uri(path: Path) -> str:
-    # A closed file in a folder that we cannot write: SQLite could not make its WAL index there, and needs none.
-    still = not os.access(path.absolute().parent, os.W_OK) and not Path(f"{path}-wal").exists()
-    return f"file:{quote(str(path))}?mode=ro" + ("&immutable=1" if still else "")
-
-
-def _attach(database: sqlite3.Connection, told: str) -> None:
+def _attach(database: sqlite3.Connection, told: str, *, encrypted: bool) -> None:
     name, _, file = told.partition("=")
     if not name or not file or clean(told) != told:
         raise typer.BadParameter(f"{told!a}: expected NAME=FILE", param_hint="--attach")
     if not Path(file).is_file():
         raise NotFoundError(f"{file} does not exist")
     try:
-        database.execute("ATTACH ? AS " + '"' + name.replace('"', '""') + '"', (_uri(Path(file)),))
-        database.execute("SELECT 1 FROM " + '"' + name.replace('"', '""') + '"' + ".sqlite_schema LIMIT 1")
-    except sqlite3.Error as error:
+        quoted = '"' + name.replace('"', '""') + '"'
+        # Else SQLCipher would try the store's own key on it.
+        no_key = " KEY ''" if encrypted else ""
+        database.execute(f"ATTACH ? AS {quoted}{no_key}", (driver.uri_of(Path(file), _mode(Path(file))),))
+        database.execute(f"SELECT 1 FROM {quoted}.sqlite_schema LIMIT 1")
+    except driver.errors() as error:
         raise StoreError(f"{file} cannot be attached as {name}: {error}") from None
 
 
@@ -169,7 +171,7 @@ def _may(action: int, first: str | None, second: str | None, *_: str | None) -> 
 def _told() -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, sqlite3.Warning) as error:
+    except driver.errors() + driver.errors("Warning") as error:
         code = getattr(error, "sqlite_errorcode", None)
         if code == _INTERRUPTED:
             raise KeyboardInterrupt from None

@@ -8,13 +8,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
+from typing import cast
 
 from sqlalchemy import Engine, PoolProxiedConnection, create_engine
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from syncstore.errors import StoreError
+from syncstore.store import driver
 from syncstore.store.failures import failures
+from syncstore.store.key import Key
 
 BUSY_SECONDS = 30.0
 _WRITER_CACHE_KIB = 64 * 1024
@@ -55,8 +57,9 @@ class Connections:
     other processes are waited for up to BUSY_SECONDS.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False, immutable: bool = False) -> None:
+    def __init__(self, path: Path, *, key: Key | None = None, read_only: bool = False, immutable: bool = False) -> None:
         self.path = path
+        self.key = key
         self.read_only = read_only
         self._lock = threading.RLock()
         self._synchronous: str | None = None
@@ -66,17 +69,9 @@ class Connections:
         self._lent: PoolProxiedConnection | None = None  # the writer's connection, kept from its first use on
 
     def _engine(self, mode: str, settings: Callable[[sqlite3.Connection], None], *, readers: bool) -> Engine:
-        uri = f"file:{quote(str(self.path))}?{mode}"
-
         def connect() -> sqlite3.Connection:
-            # isolation_level None: the transaction is begun by us, in the way that the block needs.
-            raw = sqlite3.connect(
-                uri,
-                uri=True,
-                isolation_level=None,
-                timeout=BUSY_SECONDS,
-                check_same_thread=False,
-                cached_statements=256,
+            raw = driver.connect(
+                self.path, self.key, mode, timeout=BUSY_SECONDS, check_same_thread=False, cached_statements=256
             )
             try:
                 settings(raw)
@@ -85,9 +80,10 @@ class Connections:
                 raise
             return raw
 
+        module = driver.module(self.key)
         if readers:
-            return create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1)
-        return create_engine("sqlite://", creator=connect, poolclass=StaticPool)
+            return create_engine("sqlite://", module=module, creator=connect, poolclass=QueuePool, max_overflow=-1)
+        return create_engine("sqlite://", module=module, creator=connect, poolclass=StaticPool)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Cursor]:
@@ -126,7 +122,7 @@ class Connections:
                 raw.execute("PRAGMA busy_timeout = 0")
             try:
                 busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            except sqlite3.OperationalError:
+            except driver.errors("OperationalError"):
                 return False
             finally:
                 raw.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
@@ -181,6 +177,4 @@ def _borrowed(engine: Engine) -> Iterator[sqlite3.Connection]:
 
 
 def _driver(pooled: PoolProxiedConnection) -> sqlite3.Connection:
-    raw = pooled.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
-    return raw
+    return cast(sqlite3.Connection, pooled.driver_connection)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
 from syncstore.errors import CorruptStoreError, StoreError, StoreFullError, StoreLockedError
+from syncstore.store.driver import errors
 
 # Primary result codes of SQLite: https://sqlite.org/rescode.html
 _LOCKED = {5, 6, 15}  # BUSY, LOCKED, PROTOCOL (a crowd at the index of the WAL, for ten seconds)
@@ -31,10 +31,12 @@ class failures:  # noqa: N801 - read as a statement; a class, for a generator co
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
         if isinstance(error, DBAPIError):
             cause = error.orig
-            raise _translated(cause if isinstance(cause, sqlite3.Error) else error, self._path) from error
-        if isinstance(error, sqlite3.Error):
+            raise _translated(cause if isinstance(cause, errors()) else error, self._path) from error
+        if isinstance(error, errors()):
             raise _translated(error, self._path) from error
         if isinstance(error, UnicodeEncodeError):
             text = error.object[:100]

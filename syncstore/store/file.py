@@ -10,12 +10,13 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from syncstore.errors import CorruptStoreError, NotFoundError, StoreError, StoreFullError
+from syncstore.errors import NotFoundError, StoreError, StoreFullError
 from syncstore.store.connection import Connections
+from syncstore.store.driver import is_still
 from syncstore.store.durable import to_disk
 from syncstore.store.format import prepare
-
-_MAGIC = b"SQLite format 3\x00"
+from syncstore.store.key import Key
+from syncstore.store.unlock import try_key, unlocked
 
 
 def path_of(where: str | os.PathLike[str]) -> Path:
@@ -34,10 +35,19 @@ def path_of(where: str | os.PathLike[str]) -> Path:
     return Path(url.database)
 
 
-def open_file(path: Path, *, user_id: str | None, device_id: str | None, read_only: bool, create: bool) -> Connections:
+def open_file(
+    path: Path,
+    *,
+    user_id: str | None,
+    device_id: str | None,
+    read_only: bool,
+    create: bool,
+    passphrase: str | None = None,
+) -> Connections:
     """Connections to a store at today's format, made if there is none and `create` says so.
 
-    Raises StoreError and its kinds; the file is left as it was.
+    passphrase: of an encrypted file, None for one that is not. Raises StoreError and its kinds; the file is
+    left as it was.
     """
     made = False
     if not path.exists():
@@ -51,7 +61,7 @@ def open_file(path: Path, *, user_id: str | None, device_id: str | None, read_on
     try:
         if not read_only:
             _check_owner(path)
-        return _connect(path, user_id, device_id, read_only)
+        return unlocked(path, passphrase, lambda key: _connect(path, key, user_id, device_id, read_only))
     except BaseException:
         # A store that could not be made leaves nothing behind, unless another process has written to it meanwhile.
         if made and path.stat().st_size == 0:
@@ -59,9 +69,11 @@ def open_file(path: Path, *, user_id: str | None, device_id: str | None, read_on
         raise
 
 
-def _connect(path: Path, user_id: str | None, device_id: str | None, read_only: bool) -> Connections:
-    connections = Connections(path, read_only=read_only, immutable=read_only and _is_still(path))
+def _connect(path: Path, key: Key | None, user_id: str | None, device_id: str | None, read_only: bool) -> Connections:
+    connections = Connections(path, key=key, read_only=read_only, immutable=read_only and is_still(path))
     try:
+        if key is not None:
+            try_key(connections)
         prepare(connections, user_id, device_id)
         if not read_only:
             _secure(path)
@@ -84,11 +96,6 @@ def _secure(path: Path) -> None:
         raise _told(error, path, "cannot be synced") from None
 
 
-def _is_still(path: Path) -> bool:
-    """A closed file in a folder we cannot write: SQLite could not make its WAL index there, and needs none."""
-    return not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
-
-
 def _make(path: Path) -> bool:
     """Create the file with mode 0600 before SQLite opens it; its WAL and index follow that mode."""
     try:
@@ -105,13 +112,9 @@ def _make(path: Path) -> bool:
 def _look(path: Path, read_only: bool) -> None:
     if path.is_dir():
         raise StoreError(f"{path} is a folder, not a store")
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(_MAGIC))
-    except OSError as error:
-        raise _told(error, path, "cannot be read") from None
-    if head and head != _MAGIC:
-        raise CorruptStoreError(f"{path} is not a SQLite database")
+    # Not opened to look into it: closing it again would take away every lock that this process has on the file.
+    if not os.access(path, os.R_OK):
+        raise StoreError(f"{path} cannot be read: Permission denied")
     if not read_only:
         for needed in (path, path.parent):
             if not os.access(needed, os.W_OK):

@@ -57,7 +57,7 @@ def prepare(connections: Connections, user_id: str | None, device_id: str | None
         # Imported only here: a store at head must open without Alembic.
         from syncstore.store.upgrade import upgrade
 
-        upgrade(path)
+        upgrade(path, key=connections.key)
     with connections.read() as cursor:
         _check_account(cursor, path, user_id, device_id)
 

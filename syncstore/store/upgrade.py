@@ -8,6 +8,7 @@ from alembic.config import Config
 
 from alembic import command
 from syncstore.store.failures import failures
+from syncstore.store.key import Key
 
 _PACKAGED = Path(__file__).parents[1] / "_migrations"  # in a wheel
 _CHECKOUT = Path(__file__).parents[2] / "alembic"  # in a working copy
@@ -18,13 +19,14 @@ def migrations() -> Path:
     return _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT
 
 
-def upgrade(path: Path, scripts: Path | None = None) -> None:
+def upgrade(path: Path, scripts: Path | None = None, *, key: Key | None = None) -> None:
     """Bring the file to the newest format, all or nothing.
 
-    scripts: another folder of migrations, for a test.
+    scripts: another folder of migrations, for a test. key: of an encrypted file.
     """
     config = Config()
     config.set_main_option("script_location", str(scripts or migrations()).replace("%", "%%"))
     config.attributes["store"] = path
+    config.attributes["key"] = key
     with failures(path):
         command.upgrade(config, "head")

@@ -43,7 +43,7 @@ def surrounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "tests.cli.ring.FileRing")
     monkeypatch.setenv("CLI_TEST_RING", str(tmp_path / "ring.json"))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from keyring.backend import KeyringBackend
 
+from syncstore.cli.passphrase import SERVICE
+from tests.encrypted import ENCRYPTED, PASSPHRASE
+
 
 class FileRing(KeyringBackend):
     """Chosen by PYTHON_KEYRING_BACKEND."""
@@ -15,6 +18,8 @@ class FileRing(KeyringBackend):
     priority = 1.0
 
     def get_password(self, service: str, username: str) -> str | None:
+        if ENCRYPTED and service == SERVICE:
+            return PASSPHRASE
         found = self._all().get(f"{service} {username}")
         return None if found is None else str(found)
 

@@ -50,7 +50,8 @@ def test_another_file_beside(store: Path, run: Run, tmp_path: Path) -> None:
         raw.execute("CREATE TABLE t (a)")
         raw.execute("INSERT INTO t VALUES (7)")
         raw.commit()
-    assert run("sql", "select a from o.t", "--attach", f"o={other}", "--csv").out == "a\n7\n"
+    done = run("sql", "select a from o.t", "--attach", f"o={other}", "--csv")
+    assert done.out == "a\n7\n", done.err
     assert "does not exist" in refused(run("sql", "select 1", "--attach", f"o={tmp_path}/none.db"))
     other.write_text("no database at all, but long enough to look like one" * 100)
     assert "o.db" in refused(run("sql", "select 1", "--attach", f"o={other}"))

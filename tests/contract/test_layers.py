@@ -23,10 +23,11 @@ MAY_SEE: dict[str, set[str]] = {
     "store": {"model", "errors"},
     "net": {"model", "errors"},
     "reads": {"store", "model", "errors"},
+    "encryption": {"store", "errors"},
     "ingest": {"reads", "wire", "reduce", "store", "model", "errors"},
-    "__init__": {"ingest", "reads", "net", "sync", "model", "errors"},
+    "__init__": {"encryption", "ingest", "reads", "net", "sync", "model", "errors"},
     "sync": {"", "ingest", "reads", "net", "model", "errors"},
-    "cli": {"", "sync", "ingest", "reads", "wire", "reduce", "store", "net", "model", "errors"},
+    "cli": {"", "encryption", "sync", "ingest", "reads", "wire", "reduce", "store", "net", "model", "errors"},
     "__main__": {"cli"},
 }
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -39,7 +40,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "typer": ("cli",),
     "rich": ("cli",),
     "platformdirs": ("cli",),
-    "keyring": ("net/tokens.py",),
+    "keyring": ("net/tokens.py", "cli/passphrase.py"),
     "sqlite3": ("store", "reads.py", "cli/sql.py"),
 }
 

@@ -9,15 +9,18 @@ from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
+from tests.encrypted import module
+
 DIED = 77
 
 
 def crash_after(statements: int) -> None:
     """From now on this process dies, without any clean-up, before the statement after the nth of any connection.
 
-    The store opens its connections through sqlite3.connect; the trace callback hears of each statement before it runs.
+    The store opens its connections through the DB-API module's connect; the trace callback hears of each statement
+    before it runs.
     """
-    connect = sqlite3.connect
+    connect = module().connect
     left = [statements]
 
     def count(_sql: str) -> None:
@@ -30,7 +33,7 @@ def crash_after(statements: int) -> None:
         raw.set_trace_callback(count)
         return raw
 
-    mock.patch.object(sqlite3, "connect", traced).start()
+    mock.patch.object(module(), "connect", traced).start()
 
 
 def die_within(statements: int, work: Callable[[], object]) -> bool:

@@ -32,6 +32,6 @@ def apply_one(path: str, body: bytes) -> None:
         store.apply(body)
 
 
-def open_new(path: str, user_id: str) -> str:
-    with SyncStore.open(path, user_id=user_id) as store:
+def open_new(path: str, user_id: str, passphrase: str | None = None) -> str:
+    with SyncStore.open(path, user_id=user_id, passphrase=passphrase) as store:
         return store.user_id

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any
 from unittest import mock
+
+from tests.encrypted import module
 
 
 class Watch:
@@ -21,16 +23,16 @@ class Watch:
             self.left -= 1
             if self.left < 0:
                 self.left = None
-                raise sqlite3.OperationalError("disk I/O error")
+                raise module().OperationalError("disk I/O error")
 
 
 def _cursor_class(watch: Watch) -> type[sqlite3.Cursor]:
-    class Cursor(sqlite3.Cursor):
-        def execute(self, sql: str, parameters: Any = (), /) -> Self:
+    class Cursor(module().Cursor):  # type: ignore[misc]
+        def execute(self, sql: str, parameters: Any = (), /) -> Any:
             watch.step()
             return super().execute(sql, parameters)
 
-        def executemany(self, sql: str, rows: Any, /) -> Self:
+        def executemany(self, sql: str, rows: Any, /) -> Any:
             watch.step()
             return super().executemany(sql, rows)
 
@@ -40,9 +42,13 @@ def _cursor_class(watch: Watch) -> type[sqlite3.Cursor]:
 def _connection_class(watch: Watch) -> type[sqlite3.Connection]:
     cursors = _cursor_class(watch)
 
-    class Connection(sqlite3.Connection):
+    class Connection(module().Connection):  # type: ignore[misc]
         def cursor(self, *_: Any, **__: Any) -> Any:
             return super().cursor(cursors)
+
+        def execute(self, *asked: Any) -> Any:
+            # What is asked of the connection itself sets it up; sqlite3 and SQLCipher differ in how they do that.
+            return module().Cursor(self).execute(*asked)
 
         def commit(self) -> None:
             if self.in_transaction and not _pragma(self, "query_only"):
@@ -54,7 +60,7 @@ def _connection_class(watch: Watch) -> type[sqlite3.Connection]:
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
-    return int(sqlite3.Cursor(connection).execute(f"PRAGMA {name}").fetchone()[0])
+    return int(module().Cursor(connection).execute(f"PRAGMA {name}").fetchone()[0])
 
 
 @contextmanager
@@ -62,10 +68,10 @@ def watched() -> Iterator[Watch]:
     """Stores opened inside are watched."""
     watch = Watch()
     factory = _connection_class(watch)
-    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+    connect: Callable[..., sqlite3.Connection] = module().connect
 
     def made(*arguments: Any, **named: Any) -> sqlite3.Connection:
         return connect(*arguments, factory=factory, **named)
 
-    with mock.patch.object(sqlite3, "connect", made):
+    with mock.patch.object(module(), "connect", made):
         yield watch

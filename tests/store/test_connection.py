@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -78,6 +80,19 @@ def test_a_writer_that_waits_too_long_says_so(path: Path, monkeypatch: pytest.Mo
         other.execute("ROLLBACK")
         store.apply(b'{"next_batch": "s1"}')
         assert store.token == "s1"
+
+
+def test_opening_a_store_twice_leaves_its_locks_alone(feed: Feed, path: Path) -> None:
+    """Whoever opens and closes the file by hand takes the locks away: the next process to leave removes the WAL."""
+    feed.take(feed.next.join(ROOM, message("$a")))
+    for read_only in (False, True):
+        SyncStore.open(path, read_only=read_only).close()
+    script = "import sys; from syncstore import SyncStore; s = SyncStore.open(sys.argv[1]); print(s.token); s.close()"
+    other = [sys.executable, "-c", script, str(path)]
+    assert subprocess.run(other, check=True, capture_output=True, text=True).stdout == "s1\n"
+    assert path.with_name("me.db-wal").exists()
+    feed.take(feed.next.join(ROOM, message("$b")))
+    assert subprocess.run(other, check=True, capture_output=True, text=True).stdout == "s2\n"
 
 
 def test_settings_of_the_writer(store: SyncStore) -> None:

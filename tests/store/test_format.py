@@ -20,6 +20,7 @@ from syncstore.store.schema import APPLICATION_ID
 from syncstore.store.upgrade import migrations, upgrade
 from syncstore.store.views import DROP_VIEWS
 from tests.account.readback import read
+from tests.encrypted import key_of
 from tests.store import rich
 from tests.store.bodies import ME, ROOM, Body, event
 from tests.store.conftest import Sql
@@ -99,7 +100,7 @@ def test_every_revision_has_its_number(store: SyncStore, sql: Sql) -> None:
 
 def test_an_upgrade_keeps_rows_views_and_the_user_s_tables(filled: Path, tmp_path: Path, sql: Sql) -> None:
     before, picture_before = read(filled), picture(filled)
-    upgrade(filled, scripts(tmp_path, NEXT))
+    upgrade(filled, scripts(tmp_path, NEXT), key=key_of(filled))
     assert read(filled) == before
     after = picture(filled)
     assert set(after) == set(picture_before)
@@ -113,14 +114,16 @@ def test_an_upgrade_keeps_rows_views_and_the_user_s_tables(filled: Path, tmp_pat
 def test_an_upgrade_that_breaks_foreign_keys_is_not_done(filled: Path, tmp_path: Path) -> None:
     before, picture_before = read(filled), picture(filled)
     with pytest.raises(CorruptStoreError, match="not upgraded"):
-        upgrade(filled, scripts(tmp_path, BREAKS))
+        upgrade(filled, scripts(tmp_path, BREAKS), key=key_of(filled))
     assert (read(filled), picture(filled)) == (before, picture_before)
 
 
 def test_an_upgrade_that_fails_changes_nothing(filled: Path, tmp_path: Path) -> None:
     before, picture_before = read(filled), picture(filled)
     with pytest.raises(StoreError):
-        upgrade(filled, scripts(tmp_path, NEXT + '    op.execute("SELECT nonsense FROM nowhere")\n'))
+        upgrade(
+            filled, scripts(tmp_path, NEXT + '    op.execute("SELECT nonsense FROM nowhere")\n'), key=key_of(filled)
+        )
     assert (read(filled), picture(filled)) == (before, picture_before)
 
 
