@@ -34,8 +34,8 @@ types: $(BIN)/.installed ## strict types, tests included
 	$(BIN)/mypy
 
 .PHONY: bench
-bench: $(BIN)/.installed ## speed against plain sqlite3 written by hand: a table of ratios
-	$(BIN)/python -m benchmarks
+bench: $(BIN)/.bench ## measure speed against sqlite3 by hand and against peers, and write docs/performance.md
+	$(BIN)/python -m benchmarks speed --keep
 
 .PHONY: synapse
 synapse: $(SYNAPSE) ## install the homeserver that `run` and `test` use
@@ -47,6 +47,10 @@ clean: ## remove the environments and what runs have left
 $(BIN)/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+$(BIN)/.bench: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,bench]'
 	touch $@
 
 # Two versions of apsw do not fit into one environment. Where no wheel fits this Python, one test says that it is skipped.

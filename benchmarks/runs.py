@@ -1,4 +1,4 @@
-"""One run of the workload through syncstore or through the floor, timed, in a process of its own."""
+"""One run of the workload through one runner, timed, in a process of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.floor import Floor
@@ -60,13 +61,39 @@ def _timed(apply: Callable[[bytes], object], workload: list[bytes]) -> Times:
     }
 
 
-def alone(run: Callable[[Path, list[bytes]], Times], size: Size) -> Times:
-    """One run in a process of its own, so that neither warms the other."""
+@dataclass(frozen=True)
+class Runner:
+    """Somebody who takes responses. needs: the module that must be installed. keeps: for people."""
+
+    run: Callable[[Path, list[bytes]], Times]
+    needs: str
+    keeps: str
+
+
+RUNNERS = {
+    "syncstore": Runner(
+        run_syncstore,
+        "syncstore",
+        "keeps every event as it came, state and what it replaced, timelines with their gaps, receipts, counts, the"
+        " token: one transaction per batch.",
+    ),
+    "floor": Runner(
+        run_floor,
+        "orjson",
+        "is orjson and sqlite3 by hand, for this workload alone (`benchmarks/floor.py`): the same rows, indices,"
+        " transactions and PRAGMAs as syncstore, the same reads per batch (token, rooms, positions, known events,"
+        " replaced state), and none of its checks.",
+    ),
+}
+
+
+def alone(runner: Runner, size: Size) -> Times:
+    """One run in a process of its own, so that none warms another."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_fresh, (run, size))
+        return pool.apply(_fresh, (runner, size))
 
 
-def _fresh(run: Callable[[Path, list[bytes]], Times], size: Size) -> Times:
+def _fresh(runner: Runner, size: Size) -> Times:
     workload = bodies(size)
     with tempfile.TemporaryDirectory() as folder:
-        return run(Path(folder) / "store.db", workload)
+        return runner.run(Path(folder) / "store.db", workload)
