@@ -5,17 +5,18 @@ from __future__ import annotations
 import multiprocessing
 import sqlite3
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.clock import Clock, Times
 from benchmarks.floor import Floor
+from benchmarks.peer_mautrix import KEEPS as MAUTRIX_KEEPS
+from benchmarks.peer_mautrix import run_mautrix
+from benchmarks.peer_nio import KEEPS as NIO_KEEPS
+from benchmarks.peer_nio import run_nio
 from benchmarks.workload import USER, Size, bodies
 from syncstore import SyncStore
-
-PHASES = ("first sync", "small batches", "both")
-Times = dict[str, tuple[float, float]]  # phase -> CPU and wall seconds
 
 
 def schema() -> list[str]:
@@ -48,17 +49,12 @@ def run_floor(path: Path, workload: list[bytes]) -> Times:
 
 
 def _timed(apply: Callable[[bytes], object], workload: list[bytes]) -> Times:
-    marks = [(time.process_time(), time.perf_counter())]
+    clock = Clock()
     apply(workload[0])
-    marks.append((time.process_time(), time.perf_counter()))
+    clock.mark()
     for body in workload[1:]:
         apply(body)
-    marks.append((time.process_time(), time.perf_counter()))
-    spans = ((0, 1), (1, 2), (0, 2))
-    return {
-        phase: (marks[end][0] - marks[start][0], marks[end][1] - marks[start][1])
-        for phase, (start, end) in zip(PHASES, spans, strict=True)
-    }
+    return clock.stop()
 
 
 @dataclass(frozen=True)
@@ -84,6 +80,8 @@ RUNNERS = {
         " transactions and PRAGMAs as syncstore, the same reads per batch (token, rooms, positions, known events,"
         " replaced state), and none of its checks.",
     ),
+    "matrix-nio": Runner(run_nio, "nio", NIO_KEEPS),
+    "mautrix": Runner(run_mautrix, "mautrix", MAUTRIX_KEEPS),
 }
 
 

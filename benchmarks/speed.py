@@ -6,8 +6,9 @@ import statistics
 import sys
 from importlib.util import find_spec
 
+from benchmarks.clock import PHASES, Times
 from benchmarks.page import Bar, Json, Measured
-from benchmarks.runs import PHASES, RUNNERS, Times, alone
+from benchmarks.runs import RUNNERS, alone
 from benchmarks.workload import Size
 
 _OURS = "syncstore"
