@@ -34,8 +34,8 @@ types: $(BIN)/.installed ## strict types, tests included
 	$(BIN)/mypy
 
 .PHONY: bench
-bench: $(BIN)/.bench ## measure speed against sqlite3 by hand and against peers, and write docs/performance.md
-	$(BIN)/python -m benchmarks speed --keep
+bench: $(BIN)/.bench ## measure speed (beside sqlite3 by hand, and peers), memory, start, disk; write docs/performance.md
+	$(BIN)/python -m benchmarks speed memory start disk --keep
 
 .PHONY: synapse
 synapse: $(SYNAPSE) ## install the homeserver that `run` and `test` use

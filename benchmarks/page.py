@@ -11,6 +11,7 @@ It may import at its top only what `.[test]` installs: a test renders the page i
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 Json = dict[str, Any]
 DOCS = Path(__file__).parents[1] / "docs"
 # In the order of the page.
-SECTIONS = ("speed",)
+SECTIONS = ("speed", "memory", "start", "disk")
 
 _HEAD = """# Performance
 
@@ -64,6 +65,11 @@ def keep(name: str, measured: Measured, command: str, machine: Json, docs: Path 
     folder.mkdir(exist_ok=True)
     text = json.dumps(told, indent=1, ensure_ascii=False)
     (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    write(docs)
+
+
+def write(docs: Path = DOCS) -> None:
+    """Write the page anew: `python -m benchmarks.page` after a section's words have changed, or JSON files came."""
     (docs / "performance.md").write_text(page(docs), encoding="utf-8")
 
 
@@ -73,6 +79,18 @@ def page(docs: Path = DOCS) -> str:
     told = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found if path.exists()}
     parts = [_HEAD, _bars(told), *(_section(name, one) for name, one in told.items())]
     return "\n".join(parts)
+
+
+def prose(text: str, first: str = "") -> str:
+    """A paragraph of the page, or with `first="- "` an item of a list."""
+    return textwrap.fill(
+        " ".join(text.split()),
+        120,
+        initial_indent=first,
+        subsequent_indent=" " * len(first),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def section(name: str, result: Json) -> str:
@@ -85,7 +103,8 @@ def _section(name: str, told: Json) -> str:
     machine = told["machine"]
     where = f"{machine['processor']}, {machine['memory']}, {machine['system']}"
     what = f"{machine['python']}, SQLite {machine['sqlite']}, {machine['libraries']}"
-    return f"{section(name, told['result'])}\nMeasured by `{told['command']}` on {where}; {what}.\n"
+    measured = prose(f"Measured by `{told['command']}` on {where}; {what}.")
+    return f"{section(name, told['result'])}\n{measured}\n"
 
 
 def _bars(told: dict[str, Json]) -> str:
@@ -100,3 +119,7 @@ def _bars(told: dict[str, Json]) -> str:
 
 def _verdict(bar: Bar) -> str:
     return "met" if bar.met else "**missed**"
+
+
+if __name__ == "__main__":
+    write()

@@ -7,7 +7,7 @@ import sys
 from importlib.util import find_spec
 
 from benchmarks.clock import PHASES, Times
-from benchmarks.page import Bar, Json, Measured
+from benchmarks.page import Bar, Json, Measured, prose
 from benchmarks.runs import RUNNERS, alone
 from benchmarks.workload import Size
 
@@ -66,25 +66,30 @@ def _bar(phase: str, name: str, limit: float, at_least: bool, rows: list[Json]) 
 _PHASE_NAMES = {"first sync": "the first sync", "small batches": "1,000 small batches", "both": "both together"}
 
 
-_INTRO = """## Speed
-
-One account, fixed and seeded, fed as bytes: a first sync of 200 rooms of 200 members, then 1,000 batches of 10 events,
-54,000 events in all (`benchmarks/workload.py`). {rounds} rounds, the runners in turn, each in a fresh process. Timed is
-what becomes of the bytes, decoding included; imports, opening and the making of the workload are not.
-
-| phase | time | runner | seconds | runner / syncstore | syncstore / runner |
-|---|---|---|---:|---:|---:|"""
+_INTRO = """
+    One account, fixed and seeded, fed as bytes: a first sync of 200 rooms of 200 members, then 1,000 batches of 10
+    events, 54,000 events in all (`benchmarks/workload.py`). {rounds} rounds, the runners in turn, each in a fresh
+    process. Timed is what becomes of the bytes, decoding included; imports, opening and the making of the workload are
+    not.
+"""
 
 
 def section(result: Json) -> str:
     """The table of seconds and ratios, and what each keeps."""
-    lines = [_INTRO.format(rounds=result["rounds"])]
+    lines = [
+        "## Speed",
+        "",
+        prose(_INTRO.format(rounds=result["rounds"])),
+        "",
+        "| phase | time | runner | seconds | runner / syncstore | syncstore / runner |",
+        "|---|---|---|---:|---:|---:|",
+    ]
     for row in result["rows"]:
         both = ["", ""] if row["runner"] == _OURS else [_ratio(row[key]) for key in ("over_ours", "ours_over")]
         seconds = f"{row['seconds']['median']:.2f}"
         lines.append(f"| {' | '.join([row['phase'], row['time'], row['runner'], seconds, *both])} |")
     lines += ["", "What each does with it:", ""]
-    lines += [f"- **{name}** {keeps}" for name, keeps in result["keeps"].items()]
+    lines += [prose(f"**{name}** {keeps}", "- ") for name, keeps in result["keeps"].items()]
     return "\n".join(lines)
 
 
