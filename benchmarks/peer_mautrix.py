@@ -19,8 +19,9 @@ from benchmarks.clock import Clock, Times
 from benchmarks.workload import USER
 
 KEEPS = (
-    "keeps members, power levels, create events and encryption in SQLite, a commit for each event. It drops messages,"
-    " all other state, history, receipts, counts and gaps; the token is in memory. No handlers but its own."
+    "keeps members, power levels, create events and encryption in SQLite, a commit for each event, under PRAGMAs of its"
+    " own (WAL, synchronous NORMAL, foreign_keys). It drops messages, all other state, history, receipts, counts and"
+    " gaps; the token is in memory. No handlers but its own."
 )
 
 

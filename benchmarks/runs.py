@@ -76,9 +76,10 @@ RUNNERS = {
     "floor": Runner(
         run_floor,
         "orjson",
-        "is orjson and sqlite3 by hand, for this workload alone (`benchmarks/floor.py`): the same rows, indices,"
-        " transactions and PRAGMAs as syncstore, the same reads per batch (token, rooms, positions, known events,"
-        " replaced state), and none of its checks.",
+        "is orjson and sqlite3 by hand, for this workload alone (`benchmarks/floor.py`): the same rows and indices, the"
+        " same transactions under the same PRAGMAs (WAL, synchronous NORMAL, foreign_keys, secure_delete, one size of"
+        " cache), the same reads per batch (token, rooms, positions, known events, replaced state), none of the checks."
+        " `tests/bench/test_floor.py` compares rows and PRAGMAs.",
     ),
     "matrix-nio": Runner(run_nio, "nio", NIO_KEEPS),
     "mautrix": Runner(run_mautrix, "mautrix", MAUTRIX_KEEPS),
