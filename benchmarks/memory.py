@@ -9,11 +9,12 @@ from pathlib import Path
 from benchmarks.children import numbers
 from benchmarks.loopback import serving
 from benchmarks.page import Bar, Json, Measured, prose
-from benchmarks.workload import USER, long_account, long_body
+from benchmarks.workload import USER, long_account, long_body, one_room
 from syncstore import SyncStore
 
 MB = 1_000_000
 _BODY = 200 * MB
+_MEMBERS = 100_000
 _ROOMS, _EVENTS = 1_000, 1_000_000
 
 _FIRST_SYNC = """
@@ -44,10 +45,21 @@ def first_sync(at_least: int) -> tuple[int, int]:
     """Bytes of a first sync's body, and by how much its process grew at most, over what it had after its imports."""
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "body.json"
-        rooms = long_body(body, at_least)
-        with serving(body) as url:
-            grown = numbers(_FIRST_SYNC, url, Path(folder) / "store.db", USER, rooms)[0]
-        return body.stat().st_size, int(grown)
+        return _synced(body, long_body(body, at_least))
+
+
+def large_room(members: int) -> tuple[int, int]:
+    """The same two numbers of a first sync that has one room of so many members."""
+    with tempfile.TemporaryDirectory() as folder:
+        body = Path(folder) / "body.json"
+        one_room(body, members)
+        return _synced(body, 1)
+
+
+def _synced(body: Path, rooms: int) -> tuple[int, int]:
+    with serving(body) as url:
+        grown = numbers(_FIRST_SYNC, url, body.with_name("store.db"), USER, rooms)[0]
+    return body.stat().st_size, int(grown)
 
 
 def open_large(path: Path) -> int:
@@ -58,6 +70,7 @@ def open_large(path: Path) -> int:
 def measure(rounds: int) -> Measured:
     """A first sync, `rounds` times; a large store, made once and opened `rounds` times."""
     synced = [first_sync(_BODY) for _ in range(rounds)]
+    rooms = [large_room(_MEMBERS) for _ in range(rounds)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.db"
         with SyncStore.open(path, user_id=USER) as store:
@@ -70,6 +83,9 @@ def measure(rounds: int) -> Measured:
         "body_mb": round(synced[0][0] / MB, 1),
         "sync_mb": round(statistics.median(grown for _, grown in synced) / MB, 1),
         "sync_ratio": round(statistics.median(grown / body for body, grown in synced), 3),
+        "members": _MEMBERS,
+        "room_body_mb": round(rooms[0][0] / MB, 1),
+        "room_mb": round(statistics.median(grown for _, grown in rooms) / MB, 1),
         "rooms": _ROOMS,
         "events": _EVENTS,
         "file_mb": round(size / MB, 1),
@@ -83,16 +99,20 @@ def measure(rounds: int) -> Measured:
 
 
 def section(result: Json) -> str:
-    """Both peaks."""
+    """The three peaks."""
     body, synced, file, opened = (f"{result[key]:.0f} MB" for key in ("body_mb", "sync_mb", "file_mb", "open_mb"))
     sync = f"""
         A first sync of {body} of JSON, by `Homeserver` and `Syncer` from a server on loopback: {synced} over what the
         process had after its imports, {result["sync_ratio"]:.2f} times the body. The body is held once; 64 MiB are the
         cache of the connection that writes; rooms are parsed one by one.
     """
+    room = f"""
+        A room is held whole while it is written: a first sync of {result["room_body_mb"]:.0f} MB that is one room of
+        {result["members"]:,} members takes {result["room_mb"]:.0f} MB.
+    """
     store = f"""
         A store of {result["events"]:,} events in {result["rooms"]:,} rooms, a file of {file}: opened, rooms listed, a
         page of 50 shown, with {opened} over what `import sqlalchemy` alone takes.
     """
     intro = f"By how much a fresh process grew at most (resident, on Linux); medians of {result['rounds']}."
-    return "\n".join(["## Memory", "", intro, "", prose(sync, "- "), prose(store, "- ")])
+    return "\n".join(["## Memory", "", intro, "", *(prose(text, "- ") for text in (sync, room, store))])

@@ -28,9 +28,9 @@ def measure(rounds: int, size: Size = Size()) -> Measured:  # noqa: B008 (frozen
     found: dict[str, list[Times]] = {name: [] for name in runners}
     for number in range(rounds):
         for name, runner in runners.items():
-            print(f"\rround {number + 1} of {rounds}: {name:<12}", end="", file=sys.stderr, flush=True)
+            if sys.stderr.isatty():
+                print(f"\rround {number + 1} of {rounds}: {name:<12}\r", end="", file=sys.stderr, flush=True)
             found[name].append(alone(runner, size))
-    print(file=sys.stderr)
     rows = [_row(phase, at, name, found) for phase in PHASES for at in range(2) for name in runners]
     bars = [_bar(phase, name, limit, least, rows) for phase, name, limit, least in _BARS if name in runners]
     missing = [f"{name}: install `.[bench]`" for name in RUNNERS if name not in runners]

@@ -125,7 +125,7 @@ def bodies(size: Size) -> list[bytes]:
 
 
 def long_body(path: Path, at_least: int) -> int:
-    """Write a first sync of so many bytes, and the rest of its last room; returns the number of its rooms."""
+    """Write a first sync of so many bytes and the rest of its last room; returns the number of its rooms."""
     rooms = 0
     head, tail = _text(_response(2, {})).split(b"{}}}")
     account = Account(Size(rooms=200))
@@ -138,6 +138,12 @@ def long_body(path: Path, at_least: int) -> int:
             rooms += 1
         file.write(b"}}}" + tail)
     return rooms
+
+
+def one_room(path: Path, members: int) -> None:
+    """Write a first sync of one room with so many members, a multiple of ten."""
+    account = Account(Size(rooms=members // 10, members=members))
+    path.write_bytes(_text(_response(2, dict([account.opening(0)]))))
 
 
 def long_account(rooms: int, events: int) -> Iterator[bytes]:
