@@ -43,8 +43,8 @@ types: $(BIN)/.installed ## strict types, tests included
 	$(BIN)/mypy
 
 .PHONY: bench
-bench: $(BIN)/.installed ## speed against plain sqlite3 written by hand: a table of ratios
-	$(BIN)/python -m benchmarks
+bench: $(BIN)/.bench ## measure speed (beside sqlite3 by hand, and peers), memory, start, disk; write docs/performance.md
+	$(BIN)/python -m benchmarks speed memory start disk --keep
 
 .PHONY: synapse
 synapse: $(SYNAPSE) ## install the homeserver that `run` and `test` use
@@ -56,6 +56,10 @@ clean: ## remove the environments and what runs have left
 $(BIN)/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+$(BIN)/.bench: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,bench]'
 	touch $@
 
 # Two versions of apsw do not fit into one environment. Where no wheel fits this Python, one test says that it is skipped.

@@ -17,8 +17,9 @@ from sqlalchemy.pool import StaticPool
 from alembic import context
 from syncstore.errors import CorruptStoreError
 from syncstore.store import driver
+from syncstore.store.format import APPLICATION_ID
 from syncstore.store.key import Key
-from syncstore.store.schema import APPLICATION_ID, metadata
+from syncstore.store.schema import metadata
 from syncstore.store.views import CREATE_VIEWS, DROP_VIEWS
 
 

@@ -1,50 +1,41 @@
-"""`python -m benchmarks`: CPU and wall seconds of syncstore and of the floor, in turn, each in a fresh process.
+"""`python -m benchmarks [NAME …]`: measure, print tables and bars; with --keep write docs/performance.md as well.
 
-Prints a table of medians and the median of the ratios pair by pair; --json prints the same as JSON. Nothing here passes
-or fails: noise of the machine shows in the smallest and largest ratio.
+Nothing here passes or fails: whether a bar is met is printed as the numbers say it.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
+import sys
+from importlib import import_module
 
-from benchmarks.runs import PHASES, Times, alone, run_floor, run_syncstore
-from benchmarks.workload import Size
+from benchmarks.machine import machine
+from benchmarks.page import SECTIONS, Measured, keep, section
 
 
 def main() -> None:
-    """Run the pairs and print what they took."""
+    """Run the benchmarks that are named, by default the one of speed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--pairs", type=int, default=7, help="how many times each runs (default 7)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("names", nargs="*", default=["speed"], metavar="NAME", help=", ".join(SECTIONS))
+    parser.add_argument("--rounds", type=int, default=7, help="how many times each is measured (default 7)")
+    parser.add_argument("--keep", action="store_true", help="write docs/performance/NAME.json and docs/performance.md")
     options = parser.parse_args()
-    pairs = [(alone(run_syncstore, Size()), alone(run_floor, Size())) for _ in range(options.pairs)]
-    rows = [_row(phase, kind, at, pairs) for phase in PHASES for at, kind in enumerate(("cpu", "wall"))]
-    if options.json:
-        print(json.dumps({"pairs": options.pairs, "rows": rows}, indent=1))
-        return
-    print(f"{'phase':<14} {'time':<5} {'syncstore':>10} {'floor':>8} {'ratio':>6}   (smallest … largest)")
-    for row in rows:
-        print(
-            f"{row['phase']:<14} {row['time']:<5} {row['syncstore_s']:>9.2f}s {row['floor_s']:>7.2f}s"
-            f" {row['ratio']:>6.2f}   ({row['smallest']:.2f} … {row['largest']:.2f})"
-        )
-
-
-def _row(phase: str, kind: str, at: int, pairs: list[tuple[Times, Times]]) -> dict[str, str | float]:
-    ours, floors = ([one[which][phase][at] for one in pairs] for which in (0, 1))
-    ratios = [our / floor for our, floor in zip(ours, floors, strict=True)]
-    return {
-        "phase": phase,
-        "time": kind,
-        "syncstore_s": statistics.median(ours),
-        "floor_s": statistics.median(floors),
-        "ratio": statistics.median(ratios),
-        "smallest": min(ratios),
-        "largest": max(ratios),
-    }
+    for name in options.names:
+        if name not in SECTIONS:
+            parser.error(f"{name} is no benchmark: {', '.join(SECTIONS)}")
+    for name in options.names:
+        measured: Measured = import_module(f"benchmarks.{name}").measure(options.rounds)
+        print(section(name, measured.result))
+        for bar in measured.bars:
+            print(bar)
+        for one in measured.missing:
+            print(f"not measured: {one}")
+        print()
+        if options.keep and measured.missing:
+            sys.exit(f"{name}: not kept, for something is missing")
+        if options.keep:
+            command = f"python -m benchmarks {name} --rounds {options.rounds} --keep"
+            keep(name, measured, command, machine())
 
 
 if __name__ == "__main__":

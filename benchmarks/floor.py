@@ -17,9 +17,9 @@ import orjson
 from benchmarks.workload import USER
 
 SEGMENT = 1 << 20
-NAMING = {"m.room.name", "m.room.create", "m.room.member"}
 Json = dict[str, Any]
 
+KNOWN = "SELECT event_id, id FROM event WHERE room = ? AND event_id IN"
 EVENT = "INSERT INTO event VALUES (" + ",".join("?" * 24) + ")"
 STATE = """
     INSERT INTO room_state VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (room, type, state_key) DO UPDATE SET
@@ -102,8 +102,8 @@ class Floor:
         number, segment, last, recency, joined, name, version = row
         state, timeline = entry["state"]["events"], entry["timeline"]["events"]
         if not new:
-            for event in timeline:
-                run("SELECT id FROM event WHERE room = ? AND event_id = ?", (number, event["event_id"])).fetchone()
+            ids = [event["event_id"] for event in timeline]
+            run(f"{KNOWN} ({','.join('?' * len(ids))})", (number, *ids)).fetchall()
         rows = [self.event(number, event, "state", None, None, None) for event in state]
         piled = [(event, row[0], segment, last + 1) for event, row in zip(state, rows, strict=True)]
         for at, event in enumerate(timeline):

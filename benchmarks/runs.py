@@ -1,20 +1,22 @@
-"""One run of the workload through syncstore or through the floor, timed, in a process of its own."""
+"""One run of the workload through one runner, timed, in a process of its own."""
 
 from __future__ import annotations
 
 import multiprocessing
 import sqlite3
 import tempfile
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.clock import Clock, Times
 from benchmarks.floor import Floor
+from benchmarks.peer_mautrix import KEEPS as MAUTRIX_KEEPS
+from benchmarks.peer_mautrix import run_mautrix
+from benchmarks.peer_nio import KEEPS as NIO_KEEPS
+from benchmarks.peer_nio import run_nio
 from benchmarks.workload import USER, Size, bodies
 from syncstore import SyncStore
-
-PHASES = ("first sync", "small batches", "both")
-Times = dict[str, tuple[float, float]]  # phase -> CPU and wall seconds
 
 
 def schema() -> list[str]:
@@ -47,26 +49,50 @@ def run_floor(path: Path, workload: list[bytes]) -> Times:
 
 
 def _timed(apply: Callable[[bytes], object], workload: list[bytes]) -> Times:
-    marks = [(time.process_time(), time.perf_counter())]
+    clock = Clock()
     apply(workload[0])
-    marks.append((time.process_time(), time.perf_counter()))
+    clock.mark()
     for body in workload[1:]:
         apply(body)
-    marks.append((time.process_time(), time.perf_counter()))
-    spans = ((0, 1), (1, 2), (0, 2))
-    return {
-        phase: (marks[end][0] - marks[start][0], marks[end][1] - marks[start][1])
-        for phase, (start, end) in zip(PHASES, spans, strict=True)
-    }
+    return clock.stop()
 
 
-def alone(run: Callable[[Path, list[bytes]], Times], size: Size) -> Times:
-    """One run in a process of its own, so that neither warms the other."""
+@dataclass(frozen=True)
+class Runner:
+    """Somebody who takes responses. needs: the module that must be installed. keeps: for people."""
+
+    run: Callable[[Path, list[bytes]], Times]
+    needs: str
+    keeps: str
+
+
+RUNNERS = {
+    "syncstore": Runner(
+        run_syncstore,
+        "syncstore",
+        "keeps every event as it came, state and what it replaced, timelines with their gaps, receipts, counts, the"
+        " token: one transaction per batch.",
+    ),
+    "floor": Runner(
+        run_floor,
+        "orjson",
+        "is orjson and sqlite3 by hand, for this workload alone (`benchmarks/floor.py`): the same rows and indices, the"
+        " same transactions under the same PRAGMAs (WAL, synchronous NORMAL, foreign_keys, secure_delete, one size of"
+        " cache), the same reads per batch (token, rooms, positions, known events, replaced state), none of the checks."
+        " `tests/bench/test_floor.py` compares rows and PRAGMAs.",
+    ),
+    "matrix-nio": Runner(run_nio, "nio", NIO_KEEPS),
+    "mautrix": Runner(run_mautrix, "mautrix", MAUTRIX_KEEPS),
+}
+
+
+def alone(runner: Runner, size: Size) -> Times:
+    """One run in a process of its own, so that none warms another."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_fresh, (run, size))
+        return pool.apply(_fresh, (runner, size))
 
 
-def _fresh(run: Callable[[Path, list[bytes]], Times], size: Size) -> Times:
+def _fresh(runner: Runner, size: Size) -> Times:
     workload = bodies(size)
     with tempfile.TemporaryDirectory() as folder:
-        return run(Path(folder) / "store.db", workload)
+        return runner.run(Path(folder) / "store.db", workload)

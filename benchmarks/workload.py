@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 USER = "@me:example.org"
@@ -26,7 +28,9 @@ class Size:
     batches: int = 1000
 
 
-class _Account:
+class Account:
+    """What a server knows. Each call goes on in time: the same calls make the same bytes."""
+
     def __init__(self, size: Size) -> None:
         self.size = size
         self.random = random.Random(20150101)
@@ -77,21 +81,19 @@ class _Account:
             "summary": {},
         }
 
-    def first(self) -> Json:
-        joined: Json = {}
-        for number in range(self.size.rooms):
-            room = f"!room{number}:example.org"
-            members = self.rooms[room] = self.random.sample(self.users, self.size.members)
-            levels = {"ban": 50, "events": {"m.room.name": 50}, "users": {members[0]: 100}, "users_default": 0}
-            state = [
-                self.event(room, "m.room.create", members[0], {"room_version": "10", "creator": members[0]}, ""),
-                self.event(room, "m.room.name", members[0], {"name": f"Room {number}"}, ""),
-                self.event(room, "m.room.power_levels", members[0], levels, ""),
-                *(self.member(room, user) for user in members),
-            ]
-            timeline = [self.message(room) for _ in range(self.size.messages)]
-            joined[room] = self.entry(state, timeline, "s1", limited=True)
-        return _response(2, joined)
+    def opening(self, number: int) -> tuple[str, Json]:
+        """A room's id and its entry in the first sync."""
+        room = f"!room{number}:example.org"
+        members = self.rooms[room] = self.random.sample(self.users, self.size.members)
+        levels = {"ban": 50, "events": {"m.room.name": 50}, "users": {members[0]: 100}, "users_default": 0}
+        state = [
+            self.event(room, "m.room.create", members[0], {"room_version": "10", "creator": members[0]}, ""),
+            self.event(room, "m.room.name", members[0], {"name": f"Room {number}"}, ""),
+            self.event(room, "m.room.power_levels", members[0], levels, ""),
+            *(self.member(room, user) for user in members),
+        ]
+        timeline = [self.message(room) for _ in range(self.size.messages)]
+        return room, self.entry(state, timeline, "s1", limited=True)
 
     def batch(self, number: int) -> Json:
         """Ten events in three rooms: nine said, one member who changed name; and one receipt."""
@@ -116,6 +118,49 @@ def _response(token: int, joined: Json) -> Json:
 
 def bodies(size: Size) -> list[bytes]:
     """The responses in order, as bytes: ASCII and compact, as Synapse writes JSON."""
-    account = _Account(size)
-    made = [account.first(), *(account.batch(number + 1) for number in range(size.batches))]
-    return [json.dumps(one, separators=(",", ":")).encode() for one in made]
+    account = Account(size)
+    first = _response(2, dict(account.opening(number) for number in range(size.rooms)))
+    made = [first, *(account.batch(number + 1) for number in range(size.batches))]
+    return [_text(one) for one in made]
+
+
+def long_body(path: Path, at_least: int) -> int:
+    """Write a first sync of so many bytes and the rest of its last room; returns the number of its rooms."""
+    rooms = 0
+    head, tail = _text(_response(2, {})).split(b"{}}}")
+    account = Account(Size(rooms=200))
+    with path.open("wb") as file:
+        file.write(head + b"{")
+        while file.tell() < at_least:
+            room_id, entry = account.opening(rooms)
+            account.sent.clear()
+            file.write((b"," if rooms else b"") + b'"%s":' % room_id.encode() + _text(entry))
+            rooms += 1
+        file.write(b"}}}" + tail)
+    return rooms
+
+
+def one_room(path: Path, members: int) -> None:
+    """Write a first sync of one room with so many members, a multiple of ten."""
+    account = Account(Size(rooms=members // 10, members=members))
+    path.write_bytes(_text(_response(2, dict([account.opening(0)]))))
+
+
+def long_account(rooms: int, events: int) -> Iterator[bytes]:
+    """Responses that bring so many events to so many rooms: members first, then 100 messages at a time to each room."""
+    account = Account(Size(rooms=rooms))
+    token, told = 2, 0
+    for start in range(0, rooms, 100):
+        yield _text(_response(token, dict(account.opening(number) for number in range(start, start + 100))))
+        token, told = token + 1, told + 100 * (account.size.members + 3 + account.size.messages)
+    while told < events:
+        joined = {
+            room: account.entry([], [account.message(room) for _ in range(100)], f"s{token - 1}", limited=False)
+            for room in account.random.sample(sorted(account.rooms), 50)
+        }
+        yield _text(_response(token, joined))
+        token, told = token + 1, told + 50 * 100
+
+
+def _text(value: Json) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

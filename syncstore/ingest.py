@@ -9,25 +9,22 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from syncstore.later import Later
 from syncstore.model.records import Applied, Drift, Event, Gap, Info
 from syncstore.reads import Reads, Room, Snapshot
-from syncstore.reduce import reduce
-from syncstore.store import gap as gaps
-from syncstore.store import repair, upkeep
-from syncstore.store.apply import Asked, apply_batch
-from syncstore.store.check import check
 from syncstore.store.connection import Connections
 from syncstore.store.file import open_file, path_of
-from syncstore.store.island import apply_context
-from syncstore.store.lease import lease_gap, release_gap
-from syncstore.store.members import apply_members
-from syncstore.store.page import PageDone, apply_page
-from syncstore.store.prune import Pruned, prune
 from syncstore.store.query import account as account_query
-from syncstore.store.query import drift
-from syncstore.wire import parse, parse_context, parse_members, parse_page, parse_start, parse_state
+
+if TYPE_CHECKING:
+    from syncstore import writing
+    from syncstore.store.gap import GapRow
+    from syncstore.store.page import PageDone
+    from syncstore.store.prune import Pruned
+else:
+    writing = Later("syncstore.writing")
 
 _POLL_SECONDS = 0.1
 
@@ -106,13 +103,13 @@ class SyncStore(Reads):
         Raises WireError (no JSON object, no next_batch), StaleBatchError (another sync was faster), StoreError kinds.
         """
         raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
-        changes = reduce(parse(raw), self.user_id)
+        changes = writing.reduce(writing.parse(raw), self.user_id)
         told = not (isinstance(since, _Stored) and isinstance(held, _Stored))
         # Each stands for the other where only one is said.
         carried = held if isinstance(since, _Stored) else since
         before = since if isinstance(held, _Stored) else held
-        asked = Asked(_said(carried), _said(before), told, full_state, fetch_ms, joined)
-        applied = apply_batch(self._connections, changes, asked)
+        asked = writing.Asked(_said(carried), _said(before), told, full_state, fetch_ms, joined)
+        applied = writing.apply_batch(self._connections, changes, asked)
         self._settle(applied.redacted)
         return applied
 
@@ -122,7 +119,7 @@ class SyncStore(Reads):
         again: it was asked for because the leased row had `ended_at`, with a limit longer by one (decision 0013).
         Discarded if the gap no longer holds `asked`. Raises WireError for a body that is no page.
         """
-        done = apply_page(self._connections, gap.id, asked, parse_page(body, gap.room_id), again=again)
+        done = writing.apply_page(self._connections, gap.id, asked, writing.parse_page(body, gap.room_id), again=again)
         self._settle(done.redacted)
         return done
 
@@ -132,18 +129,18 @@ class SyncStore(Reads):
         An event that only a sync can place is stored without. Raises NotFoundError (no such room), WireError, and
         StoreError if the gap around it holds too many islands.
         """
-        self._settle(apply_context(self._connections, room_id, parse_context(body, room_id)))
+        self._settle(writing.apply_context(self._connections, room_id, writing.parse_context(body, room_id)))
 
     def apply_members(self, room_id: str, body: bytes | bytearray, *, asked_at: int) -> None:
         """Commit an answer of /members: the room's list is then complete.
 
         asked_at: `seq` when the request was sent; members set by a later batch stay as they are (promise 10).
         """
-        self._settle(apply_members(self._connections, room_id, parse_members(body, room_id), asked_at))
+        self._settle(writing.apply_members(self._connections, room_id, writing.parse_members(body, room_id), asked_at))
 
     def forget(self, room_id: str) -> None:
         """Delete a room wholly: events, state, gaps, receipts, account data. NotFoundError if there is none."""
-        upkeep.forget(self._connections, room_id)
+        writing.forget(self._connections, room_id)
         self._notify()
 
     def rebind(self, device_id: str) -> None:
@@ -152,12 +149,12 @@ class SyncStore(Reads):
         The next sync is an initial one over what is stored; to-device inbox and key counts are emptied, all device
         lists count as changed. History, state and gaps stay.
         """
-        upkeep.rebind(self._connections, device_id)
+        writing.rebind(self._connections, device_id)
         self.device_id = device_id
 
     def bind(self, homeserver: str, device_id: str | None = None) -> None:
         """Note the homeserver's base URL, and the device if the store knows none yet."""
-        upkeep.bind(self._connections, homeserver, device_id)
+        writing.bind(self._connections, homeserver, device_id)
         self.homeserver, self.device_id = homeserver, self.device_id or device_id
 
     def prune(self, room_id: str | None = None, *, keep: int | None = None, before: int | None = None) -> Pruned:
@@ -174,7 +171,7 @@ class SyncStore(Reads):
             raise ValueError("say what to keep: either keep (1 or more) or before")
         if room_id is not None:
             self.room(room_id)
-        pruned = prune(self._connections, room_id, keep=keep, before=before)
+        pruned = writing.prune(self._connections, room_id, keep=keep, before=before)
         self._notify()
         return pruned
 
@@ -184,11 +181,11 @@ class SyncStore(Reads):
         Bytes that were redacted, pruned or forgotten are then gone from both (promise 16). Needs as much free disk as
         the store has. Raises StoreLockedError while another process reads or writes, StoreFullError.
         """
-        return upkeep.compact(self._connections)
+        return writing.compact(self._connections)
 
     def backup(self, target: str | os.PathLike[str]) -> None:
         """Write a consistent, compact copy to a new file. StoreError if it exists or cannot be written."""
-        upkeep.backup(self._connections, Path(target))
+        writing.backup(self._connections, Path(target))
 
     # -- what a fetcher needs --------------------------------------------------------------------------------------
 
@@ -205,16 +202,16 @@ class SyncStore(Reads):
 
     def keep_filter(self, definition: str, filter_id: str) -> None:
         """Remember the id of an uploaded filter."""
-        upkeep.keep_filter(self._connections, definition, filter_id)
+        writing.keep_filter(self._connections, definition, filter_id)
 
     def drop_filter(self, filter_id: str) -> None:
         """Forget a filter's id that the server no longer knows."""
-        upkeep.drop_filter(self._connections, filter_id)
+        writing.drop_filter(self._connections, filter_id)
 
     @contextmanager
-    def lease_gap(self, gap: Gap, seconds: float) -> Iterator[gaps.GapRow | None]:
+    def lease_gap(self, gap: Gap, seconds: float) -> Iterator[GapRow | None]:
         """Hold a gap for one request, across processes; yields None while another one holds it."""
-        leased = lease_gap(self._connections, gap.id, seconds)
+        leased = writing.lease_gap(self._connections, gap.id, seconds)
         if leased is None:
             yield None
             return
@@ -222,22 +219,22 @@ class SyncStore(Reads):
         try:
             yield row
         finally:
-            release_gap(self._connections, gap.id, until)
+            writing.release_gap(self._connections, gap.id, until)
 
     def renew_gap(self, gap: Gap, asked: str | None, answer: bytes | bytearray) -> str | None:
         """Give a gap whose token was null or refused the `start` of another answer; None if that holds none."""
-        token = parse_start(answer)
+        token = writing.parse_start(answer)
         if token is not None:
-            gaps.renew_walk(self._connections, gap.id, asked, token)
+            writing.renew_walk(self._connections, gap.id, asked, token)
         return token
 
     def retry_gap(self, gap: Gap, asked: str | None, token: str) -> None:
         """Let a gap whose token was refused go on from another one, unless it moved meanwhile."""
-        gaps.renew_walk(self._connections, gap.id, asked, token)
+        writing.renew_walk(self._connections, gap.id, asked, token)
 
     def give_up_gap(self, gap: Gap, reason: str) -> None:
         """Mark a gap that cannot be filled, with the reason."""
-        gaps.give_up(self._connections, gap.id, reason)
+        writing.give_up(self._connections, gap.id, reason)
         self._notify()
 
     # -- what `Syncer.verify` needs ------------------------------------------------------------------------------------
@@ -245,35 +242,35 @@ class SyncStore(Reads):
     def state_drift(self, room_id: str, body: bytes | bytearray) -> list[Drift]:
         """What of a room's state is not as an answer of /state says. WireError for a body that is none."""
         with self._connections.read() as cursor:
-            return drift.state_drift(cursor, room_id, parse_state(body, room_id))
+            return writing.state_drift(cursor, room_id, writing.parse_state(body, room_id))
 
     def message_drift(self, room_id: str, body: bytes | bytearray) -> list[Drift]:
         """What an answer of /messages (dir=b) has that is neither stored nor in a gap, or was redacted unseen."""
         with self._connections.read() as cursor:
-            return drift.message_drift(cursor, room_id, parse_page(body, room_id))
+            return writing.message_drift(cursor, room_id, writing.parse_page(body, room_id))
 
     def restate(self, room_id: str, body: bytes | bytearray, *, asked_under: str) -> bool:
         """Make a room's state an answer of /state, and the room one that we are joined to.
 
         asked_under: the token stored when it was asked. False, and nothing is written, if a sync was committed since.
         """
-        redacted = repair.restate(self._connections, room_id, parse_state(body, room_id), asked_under)
+        redacted = writing.restate(self._connections, room_id, writing.parse_state(body, room_id), asked_under)
         if redacted is not None:
             self._settle(redacted)
         return redacted is not None
 
     def mark_left(self, room_id: str) -> None:
         """Archive a room that the server says we are not in."""
-        repair.mark_left(self._connections, room_id)
+        writing.mark_left(self._connections, room_id)
         self._notify()
 
     def apply_copies(self, room_id: str, body: bytes | bytearray) -> None:
         """Take redactions out of an answer of /messages (dir=b): pruned copies strip what is stored."""
-        self._settle(apply_context(self._connections, room_id, parse_page(body, room_id)))
+        self._settle(writing.apply_context(self._connections, room_id, writing.parse_page(body, room_id)))
 
     def walk_again(self, room_id: str) -> None:
         """Open a gap over the whole history of a room in which something is missing that no gap shows."""
-        repair.walk_again(self._connections, room_id)
+        writing.walk_again(self._connections, room_id)
         self._notify()
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -311,7 +308,7 @@ class SyncStore(Reads):
     def check(self) -> list[str]:
         """What is wrong with the file, a line each: integrity, foreign keys, derived data. Empty if nothing is."""
         with self._connections.read() as cursor:
-            return list(check(cursor))
+            return list(writing.check(cursor))
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

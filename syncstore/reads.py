@@ -10,18 +10,25 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from syncstore.errors import NotFoundError
+from syncstore.later import Later
 from syncstore.model.records import Event, Gap, Page, Reaction, StateAt, StrippedEvent, Thread
 from syncstore.model.room_records import Member, Receipt, RoomRecord, SpaceChild, SpaceNode, SpaceParent
 from syncstore.store.query import account as account_query
-from syncstore.store.query import past as past_query
-from syncstore.store.query import relations as relations_query
 from syncstore.store.query import rooms as rooms_query
-from syncstore.store.query import spaces as spaces_query
 from syncstore.store.query import state as state_query
 from syncstore.store.query import timeline as timeline_query
+
+if TYPE_CHECKING:
+    from syncstore.store.query import past as past_query
+    from syncstore.store.query import relations as relations_query
+    from syncstore.store.query import spaces as spaces_query
+else:  # a store is opened and its rooms are listed without them
+    past_query = Later("syncstore.store.query.past")
+    relations_query = Later("syncstore.store.query.relations")
+    spaces_query = Later("syncstore.store.query.spaces")
 
 Cursors = Callable[[], AbstractContextManager[sqlite3.Cursor]]
 Loader = Callable[[str], Any]

@@ -6,14 +6,12 @@ import sqlite3
 import time
 from pathlib import Path
 
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.schema import CreateIndex, CreateTable
-
 from syncstore.errors import CorruptStoreError, NewerFormatError, OlderFormatError, OtherAccountError, StoreError
 from syncstore.store.connection import Connections
-from syncstore.store.schema import APPLICATION_ID, metadata
 from syncstore.store.views import CREATE_VIEWS
 
+# Written to the file's header: "sync" as a number tells our files from other SQLite databases.
+APPLICATION_ID = 0x73796E63
 # One number per migration in alembic/versions, oldest first; the file's header carries the newest it has seen.
 REVISIONS = ("0001", "0002")
 FORMAT = len(REVISIONS)
@@ -26,15 +24,20 @@ CREATE TABLE alembic_version (
 )
 """
 
-_DIALECT = sqlite.dialect()
-
 
 def create_statements() -> list[str]:
     """The whole schema of a new file, in order."""
+    # Imported only here: a store that exists is read without the tables of SQLAlchemy.
+    from sqlalchemy.dialects import sqlite
+    from sqlalchemy.schema import CreateIndex, CreateTable
+
+    from syncstore.store.schema import metadata
+
+    dialect = sqlite.dialect()
     made: list[str] = []
     for table in metadata.sorted_tables:
-        made.append(str(CreateTable(table).compile(dialect=_DIALECT)))
-        made += [str(CreateIndex(index).compile(dialect=_DIALECT)) for index in sorted(table.indexes, key=str)]
+        made.append(str(CreateTable(table).compile(dialect=dialect)))
+        made += [str(CreateIndex(index).compile(dialect=dialect)) for index in sorted(table.indexes, key=str)]
     return [*made, ALEMBIC_VERSION, *CREATE_VIEWS]
 
 

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
-# Written to the file's header: "sync" as a number tells our files from other SQLite databases.
-APPLICATION_ID = 0x73796E63
 SEGMENT_SPACING = 1 << 20
 
 metadata = MetaData()

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.runs import run_floor, run_syncstore
-from benchmarks.workload import Size, bodies
+from benchmarks.floor import Floor
+from benchmarks.runs import run_floor, run_syncstore, schema
+from benchmarks.workload import USER, Size, bodies
+from syncstore import SyncStore
 
 # What a clock writes.
 TIMES = {"received_at", "apply_ms", "created_at", "updated_at"}
@@ -50,6 +52,23 @@ def test_the_floor_leaves_the_same_rows(files: tuple[Path, Path]) -> None:
     assert ours.keys() == floor.keys()
     for name in ours:
         assert ours[name] == floor[name], name
+
+
+def test_the_floor_writes_under_the_same_settings(tmp_path: Path) -> None:
+    settings = (
+        *("journal_mode", "synchronous", "secure_delete", "foreign_keys", "cache_size", "temp_store", "page_size"),
+        *("wal_autocheckpoint", "journal_size_limit", "auto_vacuum", "mmap_size", "locking_mode", "fullfsync"),
+    )
+    with SyncStore.open(tmp_path / "ours.db", user_id=USER) as store:
+        for body in bodies(Size(rooms=3, members=1, messages=1, batches=1)):
+            store.apply(body)
+        with store._connections.write() as cursor:
+            ours = {name: cursor.execute(f"PRAGMA {name}").fetchall() for name in settings}
+    floor = Floor(tmp_path / "floor.db", schema())
+    assert {name: floor.db.execute(f"PRAGMA {name}").fetchall() for name in settings} == ours
+    floor.db.close()
+    assert ours["journal_mode"] == [("wal",)]
+    assert [ours[name] for name in ("synchronous", "secure_delete", "foreign_keys")] == [[(1,)]] * 3
 
 
 def test_the_workload_exercises_what_it_claims(files: tuple[Path, Path]) -> None:

@@ -16,7 +16,7 @@ import pytest
 from syncstore import SyncStore
 from syncstore.errors import CorruptStoreError, NewerFormatError, OlderFormatError, OtherAccountError, StoreError
 from syncstore.store import format as file_format
-from syncstore.store.schema import APPLICATION_ID
+from syncstore.store.format import APPLICATION_ID
 from syncstore.store.upgrade import migrations, upgrade
 from syncstore.store.views import DROP_VIEWS
 from tests.account.readback import read
