@@ -11,7 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.runs import PHASES, Times, _timed, alone, run_syncstore
+from benchmarks.clock import PHASES, Times
+from benchmarks.runs import RUNNERS, Runner, alone, timed
 from benchmarks.workload import USER, Size
 from syncstore import SyncStore
 
@@ -21,7 +22,7 @@ _PASSPHRASE = "benchmark"
 def run_encrypted(path: Path, workload: list[bytes]) -> Times:
     """Feed a new encrypted store."""
     with SyncStore.open(path, user_id=USER, passphrase=_PASSPHRASE) as store:
-        return _timed(store.apply, workload)
+        return timed(store.apply, workload)
 
 
 def opening(passphrase: str | None) -> tuple[float, float]:
@@ -43,7 +44,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.encrypted", description=__doc__)
     parser.add_argument("--pairs", type=int, default=5, help="how many times each runs (default 5)")
     pairs = parser.parse_args().pairs
-    runs = [(alone(run_encrypted, Size()), alone(run_syncstore, Size())) for _ in range(pairs)]
+    encrypted = Runner(run_encrypted, "sqlcipher3", "keeps what syncstore keeps, encrypted")
+    runs = [(alone(encrypted, Size()), alone(RUNNERS["syncstore"], Size())) for _ in range(pairs)]
     print(f"{'phase':<14} {'time':<5} {'encrypted':>10} {'plain':>8} {'ratio':>6}   (smallest … largest)")
     for phase in PHASES:
         for at, kind in enumerate(("cpu", "wall")):

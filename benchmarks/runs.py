@@ -34,7 +34,7 @@ def run_syncstore(path: Path, workload: list[bytes]) -> Times:
     """Feed a new store."""
     store = SyncStore.open(path, user_id=USER)
     try:
-        return _timed(store.apply, workload)
+        return timed(store.apply, workload)
     finally:
         store.close()
 
@@ -43,12 +43,13 @@ def run_floor(path: Path, workload: list[bytes]) -> Times:
     """Feed a new file by hand."""
     floor = Floor(path, schema())
     try:
-        return _timed(floor.apply, workload)
+        return timed(floor.apply, workload)
     finally:
         floor.db.close()
 
 
-def _timed(apply: Callable[[bytes], object], workload: list[bytes]) -> Times:
+def timed(apply: Callable[[bytes], object], workload: list[bytes]) -> Times:
+    """Feed the first response, then all others, by the clock."""
     clock = Clock()
     apply(workload[0])
     clock.mark()
