@@ -5,44 +5,47 @@ from __future__ import annotations
 import sys
 
 from benchmarks.clock import PHASES, Times
-from benchmarks.native import bodies, peers
+from benchmarks.native.bodies import write
+from benchmarks.native.peers import PEERS, RUN, built, installed, run
 from benchmarks.page import Json, Measured, prose
 from benchmarks.runs import RUNNERS, alone
 from benchmarks.speed import OURS, row, table
-from benchmarks.workload import Size
-from benchmarks.workload import bodies as workload
+from benchmarks.workload import Size, bodies
 
 _INTRO = """
-    The same bytes ({rounds} rounds, the runners in turn, each in a fresh process and a fresh file) through two stores
-    whose languages compile to machine code. CPU is that of all threads. Only what a store keeps can be compared: what
-    each leaves out stands below.
+    The same bytes ({rounds} rounds, the runners in turn, each in a fresh process and a fresh file) through the stores
+    of two clients that are compiled to machine code, by small programs of ours (`benchmarks/native`), each store with
+    its own defaults. CPU is that of all threads. They do not do the same work: what each leaves out stands below.
 """
 
 
 def measure(rounds: int, size: Size = Size()) -> Measured:  # noqa: B008 (frozen)
-    """Build both peers and run everybody `rounds` times, interleaved. Exits with a line for each tool that is missing."""
-    if lines := peers.missing():
-        sys.exit("\n".join(lines))
-    tools = {name: peers.built(peer) for name, peer in peers.PEERS.items()}
-    file = peers.RUN / "bodies.bin"
-    bodies.write(file, workload(size))
-    found: dict[str, list[Times]] = {name: [] for name in (OURS, *peers.PEERS)}
+    """Build the peers whose tools are installed and run everybody `rounds` times, interleaved. Exits if none is."""
+    ready = {name: peer for name, peer in PEERS.items() if installed(peer)}
+    missing = [f"{name}: install {peer.tool}" for name, peer in PEERS.items() if name not in ready]
+    if not ready:
+        sys.exit("\n".join(f"not measured: {one}" for one in missing))
+    tools = {name: built(peer) for name, peer in ready.items()}
+    file = RUN / "bodies.bin"
+    write(file, bodies(size))
+    found: dict[str, list[Times]] = {name: [] for name in (OURS, *ready)}
     counts: Json = {}
     for number in range(rounds):
-        print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
+        if sys.stderr.isatty():
+            print(f"\rround {number + 1} of {rounds}\r", end="", file=sys.stderr, flush=True)
         found[OURS].append(alone(RUNNERS[OURS], size))
-        for name, peer in peers.PEERS.items():
-            times, counts[name] = peers.run(peer, file)
+        for name, peer in ready.items():
+            times, counts[name] = run(peer, file)
             found[name].append(times)
-            _whole(name, counts[name], size)
-    print(file=sys.stderr)
+            _check(name, counts[name], size)
     rows = [row(phase, at, name, found) for phase in PHASES for at in range(2) for name in found]
-    versions = {name: f"{peer.versions}; {tools[name]}" for name, peer in peers.PEERS.items()}
-    keeps = {name: peer.keeps for name, peer in peers.PEERS.items()}
-    return Measured({"rounds": rounds, "rows": rows, "counts": counts, "versions": versions, "keeps": keeps}, [])
+    versions = {name: f"{peer.versions}, {tools[name]}" for name, peer in ready.items()}
+    keeps = {name: peer.keeps for name, peer in ready.items()}
+    result = {"rounds": rounds, "rows": rows, "counts": counts, "versions": versions, "keeps": keeps}
+    return Measured(result, [], missing)
 
 
-def _whole(name: str, counts: dict[str, int], size: Size) -> None:
+def _check(name: str, counts: dict[str, int], size: Size) -> None:
     """A peer that did not take the workload has no times to compare."""
     if (counts["rooms"], counts["members"]) != (size.rooms, size.rooms * size.members):
         raise RuntimeError(f"{name} did not take the workload: {counts}")

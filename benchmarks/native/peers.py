@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Peer:
     """A small program around somebody's library.
 
     tool: what builds it. build: the command, run in `source`. program: what that makes, under RUN.
-    versions, keeps: for people. database: the file that it makes in the folder it is given. counts: what is asked of it.
+    versions, keeps: for people. database: the file that it makes in the folder it is given. counts: what it is asked.
     """
 
     tool: str
@@ -43,11 +44,12 @@ PEERS = {
         build=("go", "build", "-trimpath", "-tags", "goolm", "-o", str(RUN / "hicli"), "."),
         program="hicli",
         versions="gomuks 0.2601.0, mautrix-go 0.26.2, go-sqlite3 1.14.33",
-        keeps="""is gomuks' core, in Go. It keeps each event's content and unsigned data, current state, timelines, a
-            user's newest receipt in a room, the token: one transaction per batch, WAL, synchronous NORMAL. Beyond us it
-            counts reactions and unread messages itself, cleans HTML and lists media. It drops fields of events that it
-            does not know, the server's counts, gaps (a limited timeline empties the room's, and one prev_batch a room
-            is kept), what state replaced, and rooms that were left. It prepares its statements anew each time.""",
+        keeps="""is gomuks' core, in Go. It keeps each event's content, current state, timelines, a user's newest
+            receipt in a room, the token: one transaction per batch, WAL, synchronous NORMAL. Beyond us it counts reactions and
+            unread messages itself, cleans HTML and lists media. It drops what it does not know of an event (beside its
+            content, and within unsigned), the server's counts, gaps (a limited timeline empties the room's, and a room
+            has one prev_batch), what state replaced, and rooms that were left. Much of its time goes into preparing
+            statements, each anew.""",
         database="gomuks.db",
         counts={
             "rooms": "SELECT count(*) FROM room",
@@ -80,19 +82,16 @@ PEERS = {
 }
 
 
-def missing() -> list[str]:
-    """One line for each tool that is not installed."""
-    return [
-        f"{peer.tool} is not installed: without it {name} cannot be built"
-        for name, peer in PEERS.items()
-        if shutil.which(peer.tool) is None
-    ]
+def installed(peer: Peer) -> bool:
+    """Whether the tool that builds it is there."""
+    return shutil.which(peer.tool) is not None
 
 
 def built(peer: Peer) -> str:
-    """Build a peer where it is not built already; returns its tool's version. CalledProcessError if it does not build."""
+    """Build a peer where it is not built already; returns its tool's version. Exits if it does not build."""
     RUN.mkdir(parents=True, exist_ok=True)
-    subprocess.run(peer.build, cwd=peer.source, check=True, env={**os.environ, "CGO_ENABLED": "1"})
+    if subprocess.run(peer.build, cwd=peer.source, check=False, env={**os.environ, "CGO_ENABLED": "1"}).returncode:
+        sys.exit(f"{peer.source.name}: `{' '.join(peer.build)}` failed in {peer.source}")
     asked = (peer.tool, "version") if peer.tool == "go" else (peer.tool, "--version")
     return subprocess.run(asked, cwd=peer.source, check=True, capture_output=True, text=True).stdout.strip()
 
