@@ -45,11 +45,11 @@ PEERS = {
         program="hicli",
         versions="gomuks 0.2601.0, mautrix-go 0.26.2, go-sqlite3 1.14.33",
         keeps="""is gomuks' core, in Go. It keeps each event's content, current state, timelines, a user's newest
-            receipt in a room, the token: one transaction per batch, WAL, synchronous NORMAL. Beyond us it counts reactions and
-            unread messages itself, cleans HTML and lists media. It drops what it does not know of an event (beside its
-            content, and within unsigned), the server's counts, gaps (a limited timeline empties the room's, and a room
-            has one prev_batch), what state replaced, and rooms that were left. Much of its time goes into preparing
-            statements, each anew.""",
+            receipt in a room, the token: one transaction per batch, WAL, synchronous NORMAL. Beyond us it counts
+            reactions and unread messages itself, cleans HTML and lists media. It drops what it does not know of an
+            event (beside its content, and within unsigned), the server's counts, gaps (a limited timeline empties the
+            room's, and a room has one prev_batch), what state replaced, and rooms that were left. Much of its time goes
+            into preparing statements, each anew.""",
         database="gomuks.db",
         counts={
             "rooms": "SELECT count(*) FROM room",
