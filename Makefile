@@ -46,6 +46,10 @@ types: $(BIN)/.installed ## strict types, tests included
 bench: $(BIN)/.bench ## measure speed (beside sqlite3 by hand, and peers), memory, start, disk; write docs/performance.md
 	$(BIN)/python -m benchmarks speed memory start disk --keep
 
+.PHONY: bench-peers
+bench-peers: $(BIN)/.bench ## measure speed beside stores in Go and Rust, which must be installed; write docs/performance.md
+	$(BIN)/python -m benchmarks native --keep
+
 .PHONY: synapse
 synapse: $(SYNAPSE) ## install the homeserver that `run` and `test` use
 

@@ -20,7 +20,7 @@ from typing import Any
 Json = dict[str, Any]
 DOCS = Path(__file__).parents[1] / "docs"
 # In the order of the page.
-SECTIONS = ("speed", "memory", "start", "disk")
+SECTIONS = ("speed", "memory", "start", "disk", "native")
 
 _HEAD = """# Performance
 

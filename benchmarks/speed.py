@@ -11,7 +11,7 @@ from benchmarks.page import Bar, Json, Measured, prose
 from benchmarks.runs import RUNNERS, alone
 from benchmarks.workload import Size
 
-_OURS = "syncstore"
+OURS = "syncstore"
 _TIMES = ("cpu", "wall")
 _BARS = (
     # phase, runner, limit, and which ratio: the runner's time over ours at least (True), ours over the runner's at most
@@ -31,16 +31,16 @@ def measure(rounds: int, size: Size = Size()) -> Measured:  # noqa: B008 (frozen
             if sys.stderr.isatty():
                 print(f"\rround {number + 1} of {rounds}: {name:<12}\r", end="", file=sys.stderr, flush=True)
             found[name].append(alone(runner, size))
-    rows = [_row(phase, at, name, found) for phase in PHASES for at in range(2) for name in runners]
+    rows = [row(phase, at, name, found) for phase in PHASES for at in range(2) for name in runners]
     bars = [_bar(phase, name, limit, least, rows) for phase, name, limit, least in _BARS if name in runners]
     missing = [f"{name}: install `.[bench]`" for name in RUNNERS if name not in runners]
     keeps = {name: runner.keeps for name, runner in runners.items()}
     return Measured({"rounds": rounds, "keeps": keeps, "rows": rows}, bars, missing)
 
 
-def _row(phase: str, at: int, name: str, found: dict[str, list[Times]]) -> Json:
+def row(phase: str, at: int, name: str, found: dict[str, list[Times]]) -> Json:
     """Seconds of one runner, and how often ours fits into them, round by round."""
-    theirs, ours = ([one[phase][at] for one in found[who]] for who in (name, _OURS))
+    theirs, ours = ([one[phase][at] for one in found[who]] for who in (name, OURS))
     return {
         "phase": phase,
         "time": _TIMES[at],
@@ -59,7 +59,7 @@ def _three(values: list[float]) -> Json:
 def _bar(phase: str, name: str, limit: float, at_least: bool, rows: list[Json]) -> Bar:
     which = "over_ours" if at_least else "ours_over"
     row = next(row for row in rows if (row["phase"], row["time"], row["runner"]) == (phase, "cpu", name))
-    of = f"{name} / {_OURS}" if at_least else f"{_OURS} / {name}"
+    of = f"{name} / {OURS}" if at_least else f"{OURS} / {name}"
     return Bar(f"CPU of {_PHASE_NAMES[phase]}, {of}", row[which]["median"], limit, "", at_least)
 
 
@@ -76,21 +76,23 @@ _INTRO = """
 
 def section(result: Json) -> str:
     """The table of seconds and ratios, and what each keeps."""
-    lines = [
-        "## Speed",
-        "",
-        prose(_INTRO.format(rounds=result["rounds"])),
-        "",
-        "| phase | time | runner | seconds | runner / syncstore | syncstore / runner |",
-        "|---|---|---|---:|---:|---:|",
-    ]
-    for row in result["rows"]:
-        both = ["", ""] if row["runner"] == _OURS else [_ratio(row[key]) for key in ("over_ours", "ours_over")]
-        seconds = f"{row['seconds']['median']:.2f}"
-        lines.append(f"| {' | '.join([row['phase'], row['time'], row['runner'], seconds, *both])} |")
+    lines = ["## Speed", "", prose(_INTRO.format(rounds=result["rounds"])), "", *table(result["rows"])]
     lines += ["", "What each does with it:", ""]
     lines += [prose(f"**{name}** {keeps}", "- ") for name, keeps in result["keeps"].items()]
     return "\n".join(lines)
+
+
+def table(rows: list[Json]) -> list[str]:
+    """The rows that `row` made, as lines of Markdown."""
+    lines = [
+        "| phase | time | runner | seconds | runner / syncstore | syncstore / runner |",
+        "|---|---|---|---:|---:|---:|",
+    ]
+    for one in rows:
+        both = ["", ""] if one["runner"] == OURS else [_ratio(one[key]) for key in ("over_ours", "ours_over")]
+        seconds = f"{one['seconds']['median']:.2f}"
+        lines.append(f"| {' | '.join([one['phase'], one['time'], one['runner'], seconds, *both])} |")
+    return lines
 
 
 def _ratio(three: Json) -> str:
