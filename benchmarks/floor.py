@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from benchmarks.workload import USER
+from syncstore.store.format import FORMAT
 
 SEGMENT = 1 << 20
 Json = dict[str, Any]
@@ -42,7 +43,7 @@ class Floor:
         self.db.execute("BEGIN")
         for statement in schema:
             self.db.execute(statement)
-        self.db.execute("INSERT INTO own_account (id, user_id, format, created_at) VALUES (1, ?, 2, 0)", (USER,))
+        self.db.execute("INSERT INTO own_account (id, user_id, format, created_at) VALUES (1, ?, ?, 0)", (USER, FORMAT))
         self.db.execute("COMMIT")
         self.cursor = self.db.cursor()
 

@@ -27,9 +27,18 @@ STRIPPED_MEMBERS = """
     SELECT state_key, content FROM stripped_state
     WHERE room = ? AND type = 'm.room.member' AND state_key <> ? ORDER BY state_key LIMIT 5
 """
-MEMBERS_OF = """
+JOINED = """
     SELECT state_key FROM room_state
-    WHERE room = ? AND type = 'm.room.member' AND membership = ? AND state_key <> ? ORDER BY state_key LIMIT 5
+    WHERE room = ? AND type = 'm.room.member' AND membership = 'join' AND state_key <> ? ORDER BY state_key LIMIT ?
+"""
+IS_JOINED = """
+    SELECT 1 FROM room_state WHERE room = ? AND type = 'm.room.member' AND state_key = ? AND membership = 'join'
+"""
+# The index of those who are not joined; the last condition is there for the planner.
+OTHERS_OF = """
+    SELECT state_key FROM room_state INDEXED BY room_state_members
+    WHERE room = ? AND type = 'm.room.member' AND membership = ? AND state_key <> ? AND membership <> 'join'
+    ORDER BY state_key LIMIT 5
 """
 MEMBER_CONTENT = """
     SELECT e.content FROM room_state s JOIN event e ON e.id = s.event
@@ -90,13 +99,16 @@ def _told_heroes(row: RoomRow) -> list[str]:
 
 def _known_heroes(cursor: sqlite3.Cursor, user_id: str, row: RoomRow) -> list[str]:
     """Up to five others who are here or invited; if there are none, who was here."""
-    for memberships in (("join", "invite"), ("leave", "ban")):
-        found = [
-            user for membership in memberships for (user,) in cursor.execute(MEMBERS_OF, (row.id, membership, user_id))
-        ]
-        if found:
-            return sorted(found)[:_HEROES]
-    return []
+    # No more than there can be: a search for one who is not there walks through everybody who ever was.
+    others = row.pile_joined - len(cursor.execute(IS_JOINED, (row.id, user_id)).fetchall())
+    here = [user for (user,) in cursor.execute(JOINED, (row.id, user_id, min(others, _HEROES)))]
+    here += _others(cursor, row, "invite", user_id)
+    found = here or _others(cursor, row, "leave", user_id) + _others(cursor, row, "ban", user_id)
+    return sorted(found)[:_HEROES]
+
+
+def _others(cursor: sqlite3.Cursor, row: RoomRow, membership: str, user_id: str) -> list[str]:
+    return [user for (user,) in cursor.execute(OTHERS_OF, (row.id, membership, user_id))]
 
 
 def _displayname(cursor: sqlite3.Cursor, number: int, user_id: str) -> str | None:

@@ -27,13 +27,13 @@ from tests.store.conftest import Sql
 
 NEXT = '''"""One more column, and a table rebuilt under foreign keys.
 
-Revision ID: 0003
+Revision ID: 0004
 """
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade():
@@ -107,7 +107,7 @@ def test_an_upgrade_keeps_rows_views_and_the_user_s_tables(filled: Path, tmp_pat
     assert {name for name in after if after[name] != picture_before[name]} == {"table room", "table event"}
     assert sql("SELECT * FROM app_notes") == [("!r", "mine")]
     assert sql("SELECT * FROM app_view") == [("mine",)]
-    assert (sql("PRAGMA user_version"), sql("SELECT version_num FROM alembic_version")) == ([(3,)], [("0003",)])
+    assert (sql("PRAGMA user_version"), sql("SELECT version_num FROM alembic_version")) == ([(4,)], [("0004",)])
     assert (sql("PRAGMA foreign_key_check"), sql("PRAGMA integrity_check")) == ([], [("ok",)])
 
 
@@ -132,18 +132,20 @@ def test_opening_an_older_file_upgrades_it(filled: Path, tmp_path: Path, monkeyp
 
     folder = scripts(tmp_path, NEXT)
     monkeypatch.setattr(upgrades, "migrations", lambda: folder)
-    monkeypatch.setattr(file_format, "FORMAT", 3)
+    monkeypatch.setattr(file_format, "FORMAT", 4)
     with pytest.raises(OlderFormatError, match="open it for writing"):
         SyncStore.open(filled, read_only=True)
     before = read(filled)
     with SyncStore.open(filled) as store:
-        assert store.info().format == 3
+        assert store.info().format == 4
     assert read(filled) == before
 
 
-# What 0002 changed, undone: a file as version 1 of the format left it.
+# What 0002 and 0003 changed, undone: a file as version 1 of the format left it.
 TO_FORMAT_1 = (
     *DROP_VIEWS,
+    "DROP INDEX room_state_members",
+    "CREATE INDEX room_state_members ON room_state (room, membership, state_key) WHERE type = 'm.room.member'",
     "DROP INDEX event_by_reply",
     "DROP INDEX event_by_key",
     "DROP INDEX event_by_relation",
@@ -184,7 +186,7 @@ def test_a_file_of_format_1_gets_its_replies(store: SyncStore, path: Path, tmp_p
             db.execute(statement)
         db.commit()
     with SyncStore.open(path) as again:
-        assert (again.info().format, again.check()) == (2, [])
+        assert (again.info().format, again.check()) == (file_format.FORMAT, [])
     assert sql("SELECT event_id, in_reply_to FROM events ORDER BY event_id") == said
 
 
