@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import tempfile
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 def main(runs: str) -> None:
     """Fuzz /sync bodies until one is neither taken nor refused, or until so many were tried."""
     try:
-        import atheris  # type: ignore[import-not-found]
+        atheris = importlib.import_module("atheris")
     except ImportError:
         print("no coverage-guided fuzzing: atheris has no wheel for this Python", flush=True)  # noqa: T201
         return
