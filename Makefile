@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SYNAPSE := .venv-synapse/.installed
 OLD_SQLITE := .venv/old-sqlite/.installed
+ATHERIS := .venv/atheris/.installed
 
 .PHONY: help
 help: ## list the targets (this is what a bare `make` does)
@@ -30,8 +31,9 @@ quick: $(BIN)/.installed ## the tests that need no homeserver
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not e2e"
 
 .PHONY: torture
-torture: $(BIN)/.installed ## the tests that loop, for long: kills, faults, power losses, crowds
+torture: $(BIN)/.installed $(ATHERIS) ## the tests that loop, for long: kills, faults, power losses, crowds
 	SYNCSTORE_TORTURE=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests/faults $(wildcard tests/fuzz)
+	PYTHONPATH=$(CURDIR)/$(dir $(ATHERIS)) $(BIN)/python -m tests.fuzz.guided 20000
 
 .PHONY: lint
 lint: $(BIN)/.installed ## style and format
@@ -70,6 +72,12 @@ $(BIN)/.bench: $(BIN)/.installed
 $(OLD_SQLITE): $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps --upgrade \
 		--target $(dir $@) apsw==3.39.4.0 || rm -rf $(dir $@)
+	mkdir -p $(dir $@) && touch $@
+
+# A coverage-guided fuzzer, for `torture` alone. Where no wheel fits this Python, one line says so.
+$(ATHERIS): $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps --upgrade \
+		--target $(dir $@) 'atheris>=3' || rm -rf $(dir $@)
 	mkdir -p $(dir $@) && touch $@
 
 $(SYNAPSE): $(BIN)/.installed examples/lab/synapse.py

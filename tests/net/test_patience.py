@@ -20,9 +20,13 @@ ONCE = Retry(attempts=1)
 
 
 def in_pieces(answer: bytes, size: int, pause: float) -> Callable[[socket.socket, str], bool]:
+    """The head at once, if there is a whole one, and the rest bit by bit."""
+
     def fault(connection: socket.socket, target: str) -> bool:
-        for at in range(0, len(answer), size):
-            connection.sendall(answer[at : at + size])
+        head, end, rest = answer.rpartition(b"\r\n\r\n")
+        connection.sendall(head + end)
+        for at in range(0, len(rest), size):
+            connection.sendall(rest[at : at + size])
             time.sleep(pause)
         return False
 
