@@ -20,9 +20,10 @@ NEW_REDACTIONS = """
     SELECT room, event_id, redacts, content FROM event
     WHERE id >= ? AND type = 'm.room.redaction' AND redacted_by IS NULL
 """
+# CROSS: from what came, never from all that waits.
 COME_AT_LAST = """
     SELECT w.room, w.event_id, w.redacted_by
-    FROM event e JOIN waiting_redaction w ON w.room = e.room AND w.event_id = e.event_id WHERE e.id >= ?
+    FROM event e CROSS JOIN waiting_redaction w ON w.room = e.room AND w.event_id = e.event_id WHERE e.id >= ?
 """
 WAIT = "INSERT OR IGNORE INTO waiting_redaction (room, event_id, redacted_by, batch) VALUES (?, ?, ?, ?)"
 STOP_WAITING = "DELETE FROM waiting_redaction WHERE room = ? AND event_id = ?"
@@ -43,10 +44,10 @@ EMPTY_QUARANTINE = """
     UPDATE quarantined SET raw = NULL, reason = reason || ' (redacted)'
     WHERE event_id = ? AND raw IS NOT NULL AND room_id = (SELECT room_id FROM room WHERE id = ?)
 """
-# What came into quarantine now, and was redacted before.
+# What came into quarantine now, and was redacted before: the newest rows, for one commit numbers them without a break.
 EMPTY_NEW_QUARANTINE = """
     UPDATE quarantined SET raw = NULL, reason = reason || ' (redacted)'
-    WHERE batch = ? AND raw IS NOT NULL AND event_id IS NOT NULL AND (
+    WHERE id > (SELECT max(id) FROM quarantined) - ? AND raw IS NOT NULL AND event_id IS NOT NULL AND (
         EXISTS (SELECT 1 FROM room r JOIN waiting_redaction w ON w.room = r.id
             WHERE r.room_id = quarantined.room_id AND w.event_id = quarantined.event_id)
         OR EXISTS (SELECT 1 FROM room r JOIN event e ON e.room = r.id
@@ -77,7 +78,7 @@ def apply_redactions(write: Write) -> None:
             versions[late.room] = room_version(write, late.room)
         _strip_late(write, late, versions[late.room])
     if write.quarantined_count:
-        write.cursor.execute(EMPTY_NEW_QUARANTINE, (write.batch,))
+        write.cursor.execute(EMPTY_NEW_QUARANTINE, (write.quarantined_count,))
         write.stripped_count += write.cursor.rowcount
 
 

@@ -10,7 +10,8 @@ from syncstore.model.json_text import decode
 from syncstore.model.records import Info
 from syncstore.model.room_records import Receipt
 
-GLOBAL_DATA = "SELECT content FROM account_data WHERE room_id IS NULL AND type = ?"
+# The table and not the view, which would look at the account data of every room. Room 0 is the account itself.
+GLOBAL_DATA = "SELECT content FROM account_datum WHERE room = 0 AND type = ?"
 ROOM_DATA = "SELECT content FROM account_data WHERE room_id = ? AND type = ?"
 RECEIPTS = "SELECT * FROM receipts WHERE room_id = ? ORDER BY ts, user_id"
 TYPING = "SELECT user_id FROM typing WHERE room_id = ? ORDER BY user_id"
