@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from syncstore.model.records import Applied, Drift, Event, Gap, Info
 from syncstore.reads import Reads, Room, Snapshot
@@ -28,6 +28,9 @@ from syncstore.store.prune import Pruned, prune
 from syncstore.store.query import account as account_query
 from syncstore.store.query import drift
 from syncstore.wire import parse, parse_context, parse_members, parse_page, parse_start, parse_state
+
+if TYPE_CHECKING:
+    from syncstore.store.recover import Saved
 
 _POLL_SECONDS = 0.1
 
@@ -82,6 +85,22 @@ class SyncStore(Reads):
         """
         path = path_of(where)
         return cls(open_file(path, user_id=user_id, device_id=device_id, read_only=read_only, create=create))
+
+    @staticmethod
+    def recover(
+        where: str | os.PathLike[str], target: str | os.PathLike[str], *, user_id: str | None = None
+    ) -> list[Saved]:
+        """Write a new store with all that can be read of a damaged one, and tell what was saved, a row per table.
+
+        The damaged file is only read; nobody may have it open. What is missing comes again: the next sync is then an
+        initial one over what was saved, and a gap lies over the history of every room that may lack events. user_id:
+        whose store it is, in case the file no longer tells.
+
+        Raises StoreError (the target exists, nobody knows whose it is), CorruptStoreError (another program's database).
+        """
+        from syncstore.store.recover import recover
+
+        return recover(path_of(where), path_of(target), user_id)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

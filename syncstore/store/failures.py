@@ -14,6 +14,8 @@ _LOCKED = {5, 6}  # BUSY, LOCKED
 _FULL = 13
 _WRITE_FAILED = 778  # IOERR_WRITE, extended: what a limit on the size of files gives instead of FULL
 _BROKEN = {11, 26}  # CORRUPT, NOTADB
+ADVICE = "`syncstore recover` saves what can be read"
+_NO_TEXT = "Could not decode to UTF-8"  # the driver says so without a code
 _NOT_WRITABLE = {3, 8}  # PERM, READONLY
 _CANNOT_OPEN = {14}
 
@@ -44,8 +46,8 @@ def _translated(error: BaseException, path: Path) -> StoreError:
         return StoreLockedError(f"{path} is locked by another process")
     if code == _FULL or extended == _WRITE_FAILED:
         return StoreFullError(f"no room to write {path} (disk full, or a limit reached): nothing was written")
-    if code in _BROKEN:
-        return CorruptStoreError(f"{path} is damaged or no SQLite database: {error}")
+    if code in _BROKEN or _NO_TEXT in str(error):
+        return CorruptStoreError(f"{path} is damaged or no SQLite database: {error}; {ADVICE}")
     if code in _NOT_WRITABLE:
         return StoreError(f"{path} cannot be written: {error}")
     if code in _CANNOT_OPEN:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError
 
 from syncstore.errors import CorruptStoreError, NotFoundError, StoreError, StoreFullError
 from syncstore.store.connection import Connections
+from syncstore.store.failures import ADVICE
 from syncstore.store.format import prepare
 
 _MAGIC = b"SQLite format 3\x00"
@@ -89,7 +90,7 @@ def _look(path: Path, read_only: bool) -> None:
     except OSError as error:
         raise _told(error, path, "cannot be read") from None
     if head and head != _MAGIC:
-        raise CorruptStoreError(f"{path} is not a SQLite database")
+        raise CorruptStoreError(f"{path} is not a SQLite database; {ADVICE}")
     if not read_only:
         for needed in (path, path.parent):
             if not os.access(needed, os.W_OK):
