@@ -63,7 +63,7 @@ def read_table(raw: sqlite3.Connection, table: Table, size: int) -> Found:
         lines, holes = _by_key(raw, table, names)
     rows, bad = [], 0
     for line in lines:
-        row = _checked(table, dict(zip(names, line, strict=True)))
+        row = decoded(table, dict(zip(names, line, strict=True)))
         if row is None:
             bad += 1
         else:
@@ -149,7 +149,7 @@ def _run(raw: sqlite3.Connection, query: str) -> tuple[list[tuple[Any, ...]], bo
     return rows, False
 
 
-def _checked(table: Table, row: Row) -> Row | None:
+def decoded(table: Table, row: Row) -> Row | None:
     """The row with its text decoded; None if a value cannot be what was written."""
     for column in table.columns:
         value = row.get(column.name)

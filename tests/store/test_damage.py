@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
@@ -14,15 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from syncstore import SyncStore, Syncer
-from syncstore.errors import CorruptStoreError, StoreError
+from syncstore import Syncer, SyncStore
+from syncstore.errors import StoreError
 from syncstore.store.views import VIEWS
-from tests.account.pages import Ending
 from tests.account.readback import read
 from tests.property.drive import ME
 from tests.property.faulty import Faulty, Habits
 from tests.property.script import new_account
-from tests.account.server import Account
 
 TIMES = 200
 SECTOR = 512
@@ -69,7 +64,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Faulty]:
                 account.send_to_device()
             server.limit = 5 if turn % 4 == 0 else 50
             syncer.run_once()
-        syncer.backfill_all(limit=50)
+        syncer.backfill_all(budget=100, limit=50)
         assert store.gaps() == [] and store.check() == []
     return path, server
 
@@ -129,7 +124,7 @@ def test_p25_recover_and_fill_equals_the_whole_store(filled: tuple[Path, Faulty]
             syncer = Syncer(server.face(), store)
             server.limit = 5
             syncer.run_once()
-            syncer.backfill_all(limit=50)
+            syncer.backfill_all(budget=100, limit=50)
             assert store.check() == [] and store.gaps() == [], f"{number}, {kind}"
         found = read(new)
         for room_id, room in expected["rooms"].items():
