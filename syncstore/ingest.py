@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 else:
     writing = Later("syncstore.writing")
 
+if TYPE_CHECKING:
+    from syncstore.store.recover import Saved
+
 _POLL_SECONDS = 0.1
 
 
@@ -80,6 +83,22 @@ class SyncStore(Reads):
         """
         owner = {"user_id": user_id, "device_id": device_id}
         return cls(open_file(path_of(where), **owner, read_only=read_only, create=create, passphrase=passphrase))
+
+    @staticmethod
+    def recover(
+        where: str | os.PathLike[str], target: str | os.PathLike[str], *, user_id: str | None = None
+    ) -> list[Saved]:
+        """Write a new store with all that can be read of a damaged one, and tell what was saved, a row per table.
+
+        The damaged file is only read; nobody may have it open. What is missing comes again: the next sync is then an
+        initial one over what was saved, and a gap lies over the history of every room that may lack events. user_id:
+        whose store it is, in case the file no longer tells.
+
+        Raises StoreError (the target exists, nobody knows whose it is), CorruptStoreError (another program's database).
+        """
+        from syncstore.store.recover import recover
+
+        return recover(path_of(where), path_of(target), user_id)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

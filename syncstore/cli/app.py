@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from syncstore.cli import encryption, file, login, places, replay, rooms, sql, sync, timeline
+from syncstore.cli import encryption, file, login, places, replay, rooms, sql, sync, timeline, upkeep
 from syncstore.cli.options import text
 
 Store = Annotated[
@@ -57,6 +57,9 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     file.check,
     file.info,
     file.backup,
+    upkeep.compact,
+    upkeep.prune,
+    upkeep.recover,
     encryption.encrypt,
     encryption.decrypt,
     encryption.rekey,

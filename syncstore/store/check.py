@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 
 from syncstore.model.batch import membership_of
@@ -14,6 +14,8 @@ from syncstore.model.text import is_text
 from syncstore.store import room
 from syncstore.store.naming import derive
 from syncstore.store.room import RoomRow
+from syncstore.store.salvage import decoded
+from syncstore.store.schema import metadata
 
 BROKEN_KEYS = "PRAGMA foreign_key_check"
 INTEGRITY = "PRAGMA integrity_check"
@@ -49,16 +51,47 @@ _DERIVED = [
 
 def check(cursor: sqlite3.Cursor) -> Iterator[str]:
     """One line for everything that is wrong; nothing for a sound file."""
+    parts: list[tuple[str, Callable[[sqlite3.Cursor], Iterator[str]]]] = [
+        ("the file", _file),
+        ("the values", _values),
+        ("the rooms", _rooms),
+        ("the direct rooms", _direct),
+    ]
+    for what, part in parts:
+        try:
+            yield from part(cursor)
+        except Exception as error:
+            # A damaged file may give anything for a value: what cannot be looked at is a problem, not an accident.
+            yield f"{what} cannot be read: {type(error).__name__}: {error}"
+
+
+def _file(cursor: sqlite3.Cursor) -> Iterator[str]:
     for (line,) in cursor.execute(INTEGRITY).fetchall():
         if line != "ok":
             yield f"integrity: {line}"
     for table, rowid, parent, _ in cursor.execute(BROKEN_KEYS).fetchall():
         yield f"foreign key: row {rowid} of {table} points to no row of {parent}"
+
+
+def _values(cursor: sqlite3.Cursor) -> Iterator[str]:
+    """Text that is no UTF-8 or no JSON where it must be: SQLite itself does not look."""
+    cursor.connection.text_factory = bytes
+    try:
+        for table in metadata.sorted_tables:
+            names = [column.name for column in table.columns]
+            rows = cursor.execute(f"SELECT {', '.join(names)} FROM {table.name}")
+            broken = sum(decoded(table, dict(zip(names, row, strict=True))) is None for row in rows)
+            if broken:
+                yield f"{table.name}: {broken} rows hold what was never written"
+    finally:
+        cursor.connection.text_factory = str
+
+
+def _rooms(cursor: sqlite3.Cursor) -> Iterator[str]:
     user_id = cursor.execute(OWN_USER).fetchone()[0]
     for (room_id,) in cursor.execute(ROOM_IDS).fetchall():
         row = RoomRow(*cursor.execute(room.LOAD, (room_id,)).fetchone())
         yield from _room(cursor, user_id, row)
-    yield from _direct(cursor)
 
 
 def _room(cursor: sqlite3.Cursor, user_id: str, row: RoomRow) -> Iterator[str]:

@@ -15,6 +15,8 @@ _FULL = 13
 # IOERR_WRITE and IOERR_SHMSIZE, extended: what a limit on the size of files, or no room for the WAL's index, gives.
 _NO_ROOM = {778, 4874}
 _BROKEN = {11, 26}  # CORRUPT, NOTADB
+ADVICE = "`syncstore recover` saves what can be read"
+_NO_TEXT = "Could not decode to UTF-8"  # the driver says so without a code
 _NOT_WRITABLE = {3, 8}  # PERM, READONLY
 _CANNOT_OPEN = {14}
 
@@ -50,8 +52,8 @@ def _translated(error: BaseException, path: Path) -> StoreError:
         return StoreLockedError(f"{path} is locked by another process")
     if code == _FULL or extended in _NO_ROOM:
         return StoreFullError(f"no room to write {path} (disk full, or a limit reached): nothing was written")
-    if code in _BROKEN:
-        return CorruptStoreError(f"{path} is damaged or no SQLite database: {error}")
+    if code in _BROKEN or _NO_TEXT in str(error):
+        return CorruptStoreError(f"{path} is damaged or no SQLite database: {error}; {ADVICE}")
     if code in _NOT_WRITABLE:
         return StoreError(f"{path} cannot be written: {error}")
     if code in _CANNOT_OPEN:
