@@ -33,7 +33,7 @@ def test_p29_every_command_finds_the_passphrase_in_the_keyring(
     assert SECRET not in done.out + done.err
     assert json.loads(ring.read_text()) == {f"syncstore passphrase {store}": SECRET}
     assert bodies.ROOM in spawn("rooms", "--json").out
-    assert spawn("sql", "select count(*) from rooms", "--csv").out.splitlines()[1] == "1"
+    assert spawn("sql", "select count(*) from rooms", "--csv").out.splitlines()[1] == "3"
     assert spawn("check").out == "ok\n"
     assert spawn("backup", tmp_path / "copy.db").code == 0
     with pytest.raises(PassphraseError):
