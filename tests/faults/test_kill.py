@@ -18,7 +18,9 @@ KILLS_OF_ONE_HISTORY = 100
 
 def torment(count: int, seed: int, folder: Path) -> dict[str, int]:
     """What tests/faults/kill.py counted."""
-    command = [sys.executable, "-m", "tests.faults.kill", str(count), str(seed), str(folder)]
+    where = folder / str(seed)
+    where.mkdir()
+    command = [sys.executable, "-m", "tests.faults.kill", str(count), str(seed), str(where)]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False, timeout=400
     )
