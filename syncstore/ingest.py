@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from syncstore.model.records import Applied, Drift, Event, Gap, Info
-from syncstore.reads import Reads, Room, Snapshot
+from syncstore.reads import Reads, Snapshot
 from syncstore.reduce import reduce
 from syncstore.store import gap as gaps
 from syncstore.store import repair, upkeep
@@ -51,7 +51,7 @@ class SyncStore(Reads):
 
     def __init__(self, connections: Connections) -> None:
         """Use `SyncStore.open`."""
-        super().__init__(connections.read)
+        super().__init__(connections.read, self._complete_members)
         self._connections = connections
         self._news = threading.Condition()
         self._unsettled = False  # redacted bytes may still be in the WAL
@@ -282,14 +282,6 @@ class SyncStore(Reads):
         """One consistent state of the store for as long as the block lasts."""
         with self._connections.read() as cursor:
             yield Snapshot(cursor)
-
-    def rooms(self, membership: str | None = None) -> list[Room]:
-        """All rooms, or those of one membership (join, invite, knock, leave, ban); the newest message first."""
-        return [room._over(self._complete_members) for room in super().rooms(membership)]
-
-    def room(self, room_id: str) -> Room:
-        """A room with all its reads. NotFoundError if the store has none of this id."""
-        return super().room(room_id)._over(self._complete_members)
 
     def wait(self, seq: int, timeout: float | None = None) -> int | None:
         """Wait until a batch after `seq` is stored, by whatever process: its number, None after `timeout` seconds."""
