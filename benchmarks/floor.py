@@ -31,21 +31,25 @@ HISTORY = "INSERT INTO replaced_state VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?)"
 
 
 class Floor:
-    """One file, fed with bodies."""
+    """One file, fed with bodies. schema: of a new file, None for one that is there."""
 
-    def __init__(self, path: Path, schema: list[str]) -> None:
+    def __init__(self, path: Path, schema: list[str] | None) -> None:
         self.db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"):
             self.db.execute("PRAGMA " + pragma)
         self.db.execute("PRAGMA cache_size = -65536")
         self.db.execute("PRAGMA temp_store = MEMORY")
         self.db.execute("PRAGMA journal_size_limit = 16777216")
+        if schema is not None:
+            self._create(schema)
+        self.cursor = self.db.cursor()
+
+    def _create(self, schema: list[str]) -> None:
         self.db.execute("BEGIN")
         for statement in schema:
             self.db.execute(statement)
         self.db.execute("INSERT INTO own_account (id, user_id, format, created_at) VALUES (1, ?, ?, 0)", (USER, FORMAT))
         self.db.execute("COMMIT")
-        self.cursor = self.db.cursor()
 
     def apply(self, raw: bytes) -> None:
         body = orjson.loads(raw)

@@ -95,6 +95,10 @@ class Account:
         timeline = [self.message(room) for _ in range(self.size.messages)]
         return room, self.entry(state, timeline, "s1", limited=True)
 
+    def first(self) -> Json:
+        """The response to the first sync: every room."""
+        return _response(2, dict(self.opening(number) for number in range(self.size.rooms)))
+
     def batch(self, number: int) -> Json:
         """Ten events in three rooms: nine said, one member who changed name; and one receipt."""
         joined: Json = {}
@@ -119,8 +123,7 @@ def _response(token: int, joined: Json) -> Json:
 def bodies(size: Size) -> list[bytes]:
     """The responses in order, as bytes: ASCII and compact, as Synapse writes JSON."""
     account = Account(size)
-    first = _response(2, dict(account.opening(number) for number in range(size.rooms)))
-    made = [first, *(account.batch(number + 1) for number in range(size.batches))]
+    made = [account.first(), *(account.batch(number + 1) for number in range(size.batches))]
     return [_text(one) for one in made]
 
 

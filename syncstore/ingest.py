@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from syncstore.later import Later
-from syncstore.model.records import Applied, Drift, Event, Gap, Info
-from syncstore.reads import Reads, Room, Snapshot
+from syncstore.model.records import Applied, Gap, Info
+from syncstore.reads import Snapshot
 from syncstore.store.connection import Connections
 from syncstore.store.file import open_file, path_of
 from syncstore.store.query import account as account_query
+from syncstore.walking import Walking
 
 if TYPE_CHECKING:
     from syncstore import writing
-    from syncstore.store.gap import GapRow
     from syncstore.store.page import PageDone
     from syncstore.store.prune import Pruned
+    from syncstore.store.recover import Saved
 else:
     writing = Later("syncstore.writing")
-
-if TYPE_CHECKING:
-    from syncstore.store.recover import Saved
 
 _POLL_SECONDS = 0.1
 
@@ -43,7 +40,7 @@ def _said(token: str | _Stored | None) -> str | None:
     return None if isinstance(token, _Stored) else token
 
 
-class SyncStore(Reads):
+class SyncStore(Walking):
     """One Matrix account in one SQLite file. Threads may share one; reads never wait for the writer.
 
     Every read method of `Snapshot` is here too, each as a snapshot of its own.
@@ -51,10 +48,7 @@ class SyncStore(Reads):
 
     def __init__(self, connections: Connections) -> None:
         """Use `SyncStore.open`."""
-        super().__init__(connections.read)
-        self._connections = connections
-        self._news = threading.Condition()
-        self._unsettled = False  # redacted bytes may still be in the WAL
+        super().__init__(connections)
         with connections.read() as cursor:
             row = cursor.execute("SELECT user_id, device_id, homeserver FROM account").fetchone()
         self.path = connections.path
@@ -150,13 +144,6 @@ class SyncStore(Reads):
         """
         self._settle(writing.apply_context(self._connections, room_id, writing.parse_context(body, room_id)))
 
-    def apply_members(self, room_id: str, body: bytes | bytearray, *, asked_at: int) -> None:
-        """Commit an answer of /members: the room's list is then complete.
-
-        asked_at: `seq` when the request was sent; members set by a later batch stay as they are (promise 10).
-        """
-        self._settle(writing.apply_members(self._connections, room_id, writing.parse_members(body, room_id), asked_at))
-
     def forget(self, room_id: str) -> None:
         """Delete a room wholly: events, state, gaps, receipts, account data. NotFoundError if there is none."""
         writing.forget(self._connections, room_id)
@@ -227,71 +214,6 @@ class SyncStore(Reads):
         """Forget a filter's id that the server no longer knows."""
         writing.drop_filter(self._connections, filter_id)
 
-    @contextmanager
-    def lease_gap(self, gap: Gap, seconds: float) -> Iterator[GapRow | None]:
-        """Hold a gap for one request, across processes; yields None while another one holds it."""
-        leased = writing.lease_gap(self._connections, gap.id, seconds)
-        if leased is None:
-            yield None
-            return
-        row, until = leased
-        try:
-            yield row
-        finally:
-            writing.release_gap(self._connections, gap.id, until)
-
-    def renew_gap(self, gap: Gap, asked: str | None, answer: bytes | bytearray) -> str | None:
-        """Give a gap whose token was null or refused the `start` of another answer; None if that holds none."""
-        token = writing.parse_start(answer)
-        if token is not None:
-            writing.renew_walk(self._connections, gap.id, asked, token)
-        return token
-
-    def retry_gap(self, gap: Gap, asked: str | None, token: str) -> None:
-        """Let a gap whose token was refused go on from another one, unless it moved meanwhile."""
-        writing.renew_walk(self._connections, gap.id, asked, token)
-
-    def give_up_gap(self, gap: Gap, reason: str) -> None:
-        """Mark a gap that cannot be filled, with the reason."""
-        writing.give_up(self._connections, gap.id, reason)
-        self._notify()
-
-    # -- what `Syncer.verify` needs ------------------------------------------------------------------------------------
-
-    def state_drift(self, room_id: str, body: bytes | bytearray) -> list[Drift]:
-        """What of a room's state is not as an answer of /state says. WireError for a body that is none."""
-        with self._connections.read() as cursor:
-            return writing.state_drift(cursor, room_id, writing.parse_state(body, room_id))
-
-    def message_drift(self, room_id: str, body: bytes | bytearray) -> list[Drift]:
-        """What an answer of /messages (dir=b) has that is neither stored nor in a gap, or was redacted unseen."""
-        with self._connections.read() as cursor:
-            return writing.message_drift(cursor, room_id, writing.parse_page(body, room_id))
-
-    def restate(self, room_id: str, body: bytes | bytearray, *, asked_under: str) -> bool:
-        """Make a room's state an answer of /state, and the room one that we are joined to.
-
-        asked_under: the token stored when it was asked. False, and nothing is written, if a sync was committed since.
-        """
-        redacted = writing.restate(self._connections, room_id, writing.parse_state(body, room_id), asked_under)
-        if redacted is not None:
-            self._settle(redacted)
-        return redacted is not None
-
-    def mark_left(self, room_id: str) -> None:
-        """Archive a room that the server says we are not in."""
-        writing.mark_left(self._connections, room_id)
-        self._notify()
-
-    def apply_copies(self, room_id: str, body: bytes | bytearray) -> None:
-        """Take redactions out of an answer of /messages (dir=b): pruned copies strip what is stored."""
-        self._settle(writing.apply_context(self._connections, room_id, writing.parse_page(body, room_id)))
-
-    def walk_again(self, room_id: str) -> None:
-        """Open a gap over the whole history of a room in which something is missing that no gap shows."""
-        writing.walk_again(self._connections, room_id)
-        self._notify()
-
     # -- reading ---------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -299,14 +221,6 @@ class SyncStore(Reads):
         """One consistent state of the store for as long as the block lasts."""
         with self._connections.read() as cursor:
             yield Snapshot(cursor)
-
-    def rooms(self, membership: str | None = None) -> list[Room]:
-        """All rooms, or those of one membership (join, invite, knock, leave, ban); the newest message first."""
-        return [room._over(self._complete_members) for room in super().rooms(membership)]
-
-    def room(self, room_id: str) -> Room:
-        """A room with all its reads. NotFoundError if the store has none of this id."""
-        return super().room(room_id)._over(self._complete_members)
 
     def wait(self, seq: int, timeout: float | None = None) -> int | None:
         """Wait until a batch after `seq` is stored, by whatever process: its number, None after `timeout` seconds."""
@@ -344,20 +258,5 @@ class SyncStore(Reads):
     ) -> None:
         self.close()
 
-    def _settle(self, redacted: int) -> None:
-        """After a commit: wake who waits; get redacted bytes out of the WAL, now or once no reader is in the way."""
-        self._unsettled = (bool(redacted) or self._unsettled) and not self._connections.checkpoint()
-        self._notify()
 
-    def _complete_members(self, room_id: str, load: Callable[[str], Any]) -> None:
-        """Ask for the whole member list, unless the store has it."""
-        asked_at = self.seq
-        answer = load(room_id)
-        self.apply_members(room_id, getattr(answer, "body", answer), asked_at=asked_at)
-
-    def _notify(self) -> None:
-        with self._news:
-            self._news.notify_all()
-
-
-__all__ = ["STORED", "Event", "SyncStore"]
+__all__ = ["STORED", "SyncStore"]

@@ -37,8 +37,9 @@ Loader = Callable[[str], Any]
 class Reads:
     """What can be asked of a store."""
 
-    def __init__(self, cursors: Cursors) -> None:
+    def __init__(self, cursors: Cursors, complete: Callable[[str, Loader], None] | None = None) -> None:
         self._cursors = cursors
+        self._complete = complete
 
     @property
     def seq(self) -> int:
@@ -49,7 +50,7 @@ class Reads:
     def rooms(self, membership: str | None = None) -> list[Room]:
         """All rooms, or those of one membership (join, invite, knock, leave, ban); the newest message first."""
         with self._cursors() as cursor:
-            return [_room(row, self._cursors) for row in rooms_query.rooms(cursor, membership)]
+            return [self._room(row) for row in rooms_query.rooms(cursor, membership)]
 
     def room(self, room_id: str) -> Room:
         """One room. NotFoundError if the store has none of this id."""
@@ -57,7 +58,7 @@ class Reads:
             row = rooms_query.room(cursor, room_id)
         if row is None:
             raise NotFoundError(f"the store has no room {room_id}")
-        return _room(row, self._cursors)
+        return self._room(row)
 
     def room_named(self, name: str) -> Room:
         """The one room that a person means by an id, a canonical alias or a name. NotFoundError if none or several."""
@@ -93,9 +94,8 @@ class Reads:
         with self._cursors() as cursor:
             return account_query.account_data(cursor, None, type)
 
-
-def _room(row: tuple[Any, ...], cursors: Cursors) -> Room:
-    return Room(*(*row, cursors))
+    def _room(self, row: tuple[Any, ...]) -> Room:
+        return Room(*(*row, self._cursors, self._complete))
 
 
 class Snapshot(Reads):
@@ -265,9 +265,6 @@ class Room(RoomRecord):
     def record(self) -> RoomRecord:
         """The plain row, without the way back to the file."""
         return RoomRecord(*(getattr(self, one.name) for one in fields(RoomRecord)))
-
-    def _over(self, complete: Callable[[str, Loader], None]) -> Room:
-        return replace(self, _complete=complete)
 
     def _members_synced_now(self) -> bool:
         with self._cursors() as cursor:

@@ -33,12 +33,12 @@ def _joined(digits: str) -> int:
 
 def decode(text: str) -> Any:
     """The value of JSON text as it was kept: integers exact; 1e400, and over a million digits, as infinity."""
-    return json.loads(text, parse_int=any_int)
+    return _READER.decode(text)
 
 
 def decode_writable(text: str) -> Any:
     """The value of JSON text that will be written again: a number that no reader could take becomes null."""
-    return json.loads(text, parse_float=_finite, parse_int=_short)
+    return _COPIER.decode(text)
 
 
 def encode(value: object) -> str:
@@ -53,3 +53,8 @@ def _finite(text: str) -> float | None:
 
 def _short(digits: str) -> int | None:
     return int(digits) if len(digits) <= _SHORT else None
+
+
+# Made once: json.loads makes such a decoder for every text, which costs more than a short text does.
+_READER = json.JSONDecoder(parse_int=any_int)
+_COPIER = json.JSONDecoder(parse_float=_finite, parse_int=_short)

@@ -47,4 +47,7 @@ def seq(cursor: sqlite3.Cursor) -> int:
 
 
 def _flags(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(bool(value) if at in _FLAGS else value for at, value in enumerate(row))
+    flagged = list(row)
+    for at in _FLAGS:
+        flagged[at] = bool(row[at])
+    return tuple(flagged)
