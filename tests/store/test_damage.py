@@ -14,8 +14,8 @@ import pytest
 from syncstore import Syncer, SyncStore
 from syncstore.errors import StoreError
 from syncstore.store.views import VIEWS
+from tests.account.events import ME
 from tests.account.readback import read
-from tests.property.drive import ME
 from tests.property.faulty import Faulty, Habits
 from tests.property.script import new_account
 
