@@ -48,7 +48,7 @@ def _connection_class(watch: Watch) -> type[sqlite3.Connection]:
 
         def execute(self, *asked: Any) -> Any:
             # What is asked of the connection itself sets it up; sqlite3 and SQLCipher differ in how they do that.
-            return module().Cursor(self).execute(*asked)
+            return super().cursor().execute(*asked)
 
         def commit(self) -> None:
             if self.in_transaction and not _pragma(self, "query_only"):
