@@ -24,7 +24,7 @@ TOKEN_AT = """
     WHERE room = ? AND segment = ? AND position BETWEEN 1 AND ? AND prev_batch IS NOT NULL
     ORDER BY position DESC LIMIT 1
 """
-GAP_AT = "SELECT kind, status FROM gap WHERE room = ? AND segment = ?"
+IS_ISLAND = "SELECT 1 FROM gap WHERE room = ? AND segment = ? AND kind = 'island'"
 OLDEST_OF = "SELECT min(position) FROM event WHERE room = ? AND segment = ?"
 ANY_OLDER = """
     SELECT 1 FROM event WHERE room = ?1 AND segment IS NOT NULL AND (segment, position) < (?2, ?3) LIMIT 1
@@ -49,8 +49,7 @@ _DOOMED = """
 DROP_COPIES = f"DELETE FROM bundled_copy WHERE event IN (SELECT id FROM event WHERE {_DOOMED})"
 DROP_EVENTS = f"DELETE FROM event WHERE {_DOOMED}"
 DROP_GAPS = "DELETE FROM gap WHERE room = ? AND segment < ?"
-# An open gap whose own segment lost nothing keeps its walk: what lies below it is now all that is older.
-WIDEN_GAP = "UPDATE gap SET kind = 'start', since = NULL, met = 0, older_than = 0 WHERE room = ? AND segment = ?"
+# Also over a gap that was there: its walk has passed by what it knew to be stored below, and that is gone now.
 PUT_GAP = """
     INSERT INTO gap (room, kind, segment, prev_batch, walk, by_arrival, status, opened_by)
     VALUES (?1, 'start', ?2, ?3, ?3, ?4, 'open', ?5)
@@ -116,8 +115,7 @@ def _cut(write: Write, room: int, wanted: Place) -> tuple[Place, str | None]:
     may still move, is never split.
     """
     segment, position = wanted
-    gap = write.cursor.execute(GAP_AT, (room, segment)).fetchone()
-    if gap is not None and gap[0] == "island":
+    if _is_island(write, room, segment):
         return (segment, write.cursor.execute(OLDEST_OF, (room, segment)).fetchone()[0]), None
     found = write.cursor.execute(TOKEN_AT, (room, segment, position)).fetchone()
     return ((segment, found[0]), found[1]) if found else (wanted, None)
@@ -126,18 +124,16 @@ def _cut(write: Write, room: int, wanted: Place) -> tuple[Place, str | None]:
 def _drop(write: Write, room: int, cut: Place, token: str | None) -> int:
     """Drop all that stands before a place; how many events are gone."""
     run = write.cursor.execute
-    segment, position = cut
-    loses = run(OLDEST_OF, (room, segment)).fetchone()[0] < position
-    gap = run(GAP_AT, (room, segment)).fetchone()
+    segment = cut[0]
     run(DROP_HISTORY, (room, *cut))
     run(UNPLACE, (room, *cut, write.batch))
     run(DROP_COPIES, (room, *cut))
     dropped = run(DROP_EVENTS, (room, *cut)).rowcount
     run(DROP_GAPS, (room, segment))
-    if gap is not None and gap[0] == "island":
-        return dropped  # its own gap goes down to whatever lies below
-    if not loses and gap is not None and gap[1] != "closed":
-        run(WIDEN_GAP, (room, segment))
-    else:
+    if not _is_island(write, room, segment):  # an island's own gap goes down to whatever lies below
         run(PUT_GAP, (room, segment, token, int(token is not None), write.batch))
     return dropped
+
+
+def _is_island(write: Write, room: int, segment: int) -> bool:
+    return write.cursor.execute(IS_ISLAND, (room, segment)).fetchone() is not None

@@ -36,7 +36,7 @@ LEASE = 200.0
 AT_MOST = 2000
 _WALKS = """
     SELECT r.room_id, g.walk, g.since FROM gap g JOIN room r ON r.id = g.room
-    WHERE g.status <> 'closed' AND (g.walk IS NOT NULL OR g.kind = 'start')
+    WHERE g.status <> 'closed' AND g.walk IS NOT NULL
 """
 _ROW = "SELECT walk, status, attempts FROM gap WHERE id = ?"
 _FATES = "SELECT kind, status, reason FROM gap"
@@ -68,7 +68,7 @@ class World:
             for _ in range(rest[1]):
                 self.account.send(list(self.account.rooms)[rest[0]])
             return
-        if name not in ("sync", "relogin", "page", "killed", "crossed", "prune"):
+        if name not in ("sync", "relogin", "page", "killed", "crossed"):
             perform(self.account, action)
             return
         getattr(self, name)(*rest)
@@ -92,14 +92,6 @@ class World:
         if gaps:
             filled = self._fill(gaps[nth % len(gaps)], limit)
             assert filled in (None, len(places(self.path)) - len(self.stood)), f"{filled} events are said to be new"
-
-    def prune(self, keep: int) -> None:
-        """Old history is dropped: what stays keeps its place, what is gone lies in a gap (look)."""
-        self.store.prune(keep=keep)
-        now = places(self.path)
-        assert now.items() <= self.stood.items(), "an event moved"
-        _note(f"pruned: {len(now) < len(self.stood)}")
-        self.stood = now
 
     def killed(self, nth: int, limit: int, statements: int) -> bool:
         """The process dies while it fills a gap, if it takes so many statements. Its lease ends by itself."""
@@ -212,15 +204,9 @@ class World:
         self.stood = now
         walks = self._walks()
         for room_id, lacking in self.missing().items():
-            gaps = [self._inside(room_id, walk, since) for at, walk, since in walks if at == room_id]
+            gaps = [self.server.between(room_id, walk, since) for at, walk, since in walks if at == room_id]
             lost = lacking - set().union(*gaps) - self.excused(room_id)
             assert not lost, f"{room_id} lacks {sorted(lost)}, which lie in no gap: {walks}"
-
-    def _inside(self, room_id: str, walk: str | None, since: str | None) -> set[str]:
-        """What a walk will bring; one without a token begins at the room's newest end."""
-        if walk is None:
-            return {item["event"]["event_id"] for item in self.account.rooms[room_id]["log"]}
-        return self.server.between(room_id, walk, since)
 
     def missing(self) -> dict[str, set[str]]:
         """Of each room that we are in: the events up to the stored token that have no place."""
@@ -265,7 +251,7 @@ class World:
         with closing(sqlite3.connect(self.path)) as db:
             return set(db.execute(_FATES).fetchall())
 
-    def _walks(self) -> list[tuple[str, str | None, str | None]]:
+    def _walks(self) -> list[tuple[str, str, str | None]]:
         with closing(sqlite3.connect(self.path)) as db:
             return db.execute(_WALKS).fetchall()
 
@@ -301,7 +287,6 @@ _SYNC: st.SearchStrategy[Action] = st.one_of(
 )
 _PAGE: st.SearchStrategy[Action] = st.tuples(st.just("page"), _NTH, _LIMIT)
 _KILLED: st.SearchStrategy[Action] = st.tuples(st.just("killed"), _NTH, _LIMIT, st.integers(0, 60))
-_PRUNE: st.SearchStrategy[Action] = st.tuples(st.just("prune"), st.integers(1, 12))
 _OTHERS = st.lists(st.one_of(_PAGE, _PAGE, _SYNC, _HAPPENS), min_size=1, max_size=5)
 _CROSSED: st.SearchStrategy[Action] = st.tuples(st.just("crossed"), _NTH, _LIMIT, _OTHERS, st.booleans())
 _FAULTS = st.lists(st.sampled_from([None, None, CUT, *FAULTS]), max_size=12)
@@ -345,16 +330,6 @@ def test_nothing_is_lost(
 def test_two_processes_fill_one_file(habits: Habits, policy: Json, history: list[Action], limit: int) -> None:
     """Each page may be crossed by a sync and by pages of another process, also by one for which the lease ran out."""
     _play(policy, habits, [], history, limit)
-
-
-@pytest.mark.parametrize("ending", ENDINGS)
-@effort(50)
-@given(st.data(), POLICIES, _histories(st.one_of(_PAGE, _PAGE, _PRUNE)), _LIMIT)
-def test_what_was_pruned_comes_back(
-    ending: Ending, data: st.DataObject, policy: Json, history: list[Action], limit: int
-) -> None:
-    """Promise 26: history is dropped at any time, and filled again: in the end all is there."""
-    _play(policy, data.draw(_habits(ending)), [], history, limit)
 
 
 # -- the same, without chance
