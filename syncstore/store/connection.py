@@ -6,12 +6,12 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import cast
 
 from sqlalchemy import Engine, PoolProxiedConnection, create_engine
-from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from syncstore.errors import StoreError
 from syncstore.store import driver
@@ -20,6 +20,7 @@ from syncstore.store.key import Key
 
 BUSY_SECONDS = 30.0
 _WRITER_CACHE_KIB = 64 * 1024
+_IDLE = 8  # readers that are kept open
 
 
 def _common(raw: sqlite3.Connection) -> None:
@@ -66,6 +67,8 @@ class Connections:
         mode = "immutable=1&mode=ro" if immutable else "mode=ro" if read_only else "mode=rw"
         self._readers = self._engine(mode, _reading, readers=True)
         self._writer = None if read_only else self._engine(mode, _writing, readers=False)
+        # SQLAlchemy's own pool and transactions cost a small read several times what it costs itself.
+        self._idle: list[PoolProxiedConnection] = []
         self._lent: PoolProxiedConnection | None = None  # the writer's connection, kept from its first use on
 
     def _engine(self, mode: str, settings: Callable[[sqlite3.Connection], None], *, readers: bool) -> Engine:
@@ -82,16 +85,26 @@ class Connections:
 
         module = driver.module(self.key)
         if readers:
-            return create_engine("sqlite://", module=module, creator=connect, poolclass=QueuePool, max_overflow=-1)
+            return create_engine("sqlite://", module=module, creator=connect, poolclass=NullPool)
         return create_engine("sqlite://", module=module, creator=connect, poolclass=StaticPool)
 
-    @contextmanager
-    def read(self) -> Iterator[sqlite3.Cursor]:
+    def read(self) -> Reading:
         """One consistent state of the file, whatever is written meanwhile."""
-        with failures(self.path), _borrowed(self._readers) as raw:
-            cursor = raw.cursor()
-            cursor.execute("BEGIN")
-            yield cursor  # the pool rolls back what comes home to it: that ends the transaction
+        return Reading(self)
+
+    def take_reader(self) -> PoolProxiedConnection:
+        """A connection that nobody reads with: one that is idle, or a new one."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._readers.raw_connection()
+
+    def give_back(self, pooled: PoolProxiedConnection) -> None:
+        """Keep a connection for the next reader, or close it if there are enough."""
+        if len(self._idle) < _IDLE:
+            self._idle.append(pooled)
+        else:
+            pooled.close()
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[sqlite3.Cursor]:
@@ -136,17 +149,16 @@ class Connections:
 
     def copy_to(self, target: Path) -> None:
         """A compact, consistent copy of the file into an empty one."""
-        with _borrowed(self._readers) as raw:
+        with closing(self._readers.raw_connection()) as pooled:
+            raw = driver_of(pooled)
             # VACUUM writes the copy only; query_only would refuse that too.
             raw.execute("PRAGMA query_only = OFF")
-            try:
-                raw.execute("VACUUM INTO ?", (str(target),))
-            finally:
-                raw.execute("PRAGMA query_only = ON")
+            raw.execute("VACUUM INTO ?", (str(target),))
 
     def close(self) -> None:
         """Close every connection; the last one to the file removes its WAL."""
-        self._readers.dispose()
+        while self._idle:
+            self._idle.pop().close()
         if self._lent is not None:
             self._lent.close()
             self._lent = None
@@ -158,7 +170,7 @@ class Connections:
             raise StoreError(f"{self.path} was opened for reading only")
         if self._lent is None:
             self._lent = self._writer.raw_connection()
-        return _driver(self._lent)
+        return driver_of(self._lent)
 
     def _set_synchronous(self, raw: sqlite3.Connection, level: str) -> None:
         if self._synchronous != level:
@@ -166,15 +178,29 @@ class Connections:
             self._synchronous = level
 
 
-@contextmanager
-def _borrowed(engine: Engine) -> Iterator[sqlite3.Connection]:
-    """The driver's connection, out of SQLAlchemy's pool and back: its own transactions cost five times as much."""
-    pooled = engine.raw_connection()
-    try:
-        yield _driver(pooled)
-    finally:
-        pooled.close()
+class Reading:
+    """A read transaction for a `with` block; a class, for a generator costs three times as much per use."""
+
+    __slots__ = ("_connections", "_failures", "_pooled")
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._failures = failures(connections.path)
+
+    def __enter__(self) -> sqlite3.Cursor:
+        with self._failures:
+            self._pooled = self._connections.take_reader()
+            cursor = driver_of(self._pooled).cursor()
+            cursor.execute("BEGIN")
+            return cursor
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        with self._failures:
+            driver_of(self._pooled).rollback()
+            self._connections.give_back(self._pooled)
+        self._failures.__exit__(kind, error, trace)
 
 
-def _driver(pooled: PoolProxiedConnection) -> sqlite3.Connection:
+def driver_of(pooled: PoolProxiedConnection) -> sqlite3.Connection:
+    """The driver's own connection under SQLAlchemy's."""
     return cast(sqlite3.Connection, pooled.driver_connection)

@@ -73,10 +73,20 @@ def _listed() -> Iterator[list[str]]:
 
 def test_p28_every_command_is_here() -> None:
     served = {"sync", "backfill", "verify", "login", "logout"}  # below, with a server
-    acting = {"forget", "replay", "backup"}  # say one line about what was done
+    acting = {
+        "forget",
+        "replay",
+        "backup",
+        "compact",
+        "prune",
+        "encrypt",
+        "decrypt",
+        "rekey",
+    }  # one line of our own words
+    acting |= {"recover"}  # names and counts of our own tables
     assert READS.keys() | served | acting == COMMANDS.keys()
     listing = {name for name, one in COMMANDS.items() if any("--json" in option.opts for option in one.params)}
-    assert listing == READS.keys() | {"verify"}
+    assert listing == READS.keys() | {"verify", "recover"}
 
 
 @pytest.mark.parametrize("person", [False, True])

@@ -54,7 +54,7 @@ def test_p28_no_dump_of_a_crash_holds_the_token(fake: Fake, caplog: pytest.LogCa
             assert TOKEN not in _dump(caught.value) + caplog.text
         shown = [repr(server), str(server), f"{server}", repr(vars(server)), repr(vars(server._transport))]
         assert TOKEN not in "".join(shown) + repr(copy.copy(server))
-        with pytest.raises(TypeError):
+        with pytest.raises((TypeError, AttributeError)):  # by whichever part is met first
             pickle.dumps(server)
     assert TOKEN in str([(seen.headers, seen.query) for seen in fake.seen])
 
