@@ -13,4 +13,6 @@ class Later:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        return getattr(import_module(self._name), attribute)
+        # Asked only for what is not yet kept here.
+        found = self.__dict__[attribute] = getattr(import_module(self._name), attribute)
+        return found
