@@ -1,12 +1,11 @@
-"""`python -m benchmarks.growth`: what is asked for every day, at 10^4 to 10^7 stored events in 1,000 rooms.
+"""What is asked for every day, at 10^4 to 10^7 stored events in 1,000 rooms, and a room of 100,000 members.
 
 Each read beside the same SQL, sent over plain sqlite3 without a library; each batch beside the floor. CPU time, warm
-cache, in turn; medians, and the median of the ratios pair by pair. --sizes, --folder, --json.
+cache, in turn; medians, and the median of the ratios pair by pair. A round is 20 of each.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sqlite3
@@ -19,12 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.floor import Floor
+from benchmarks.page import Bar, Measured, prose
 from benchmarks.workload import USER, Account, Size
 from syncstore import SyncStore
 from syncstore.reads import Reads
 
 SIZES = (10**4, 10**5, 10**6, 10**7)
 ROOMS = 1000
+MEMBERS = (100, 100_000)
+_EACH = 20
 Json = dict[str, Any]
 Pairs = list[tuple[float, float]]
 
@@ -158,28 +160,85 @@ def rows_of(measured: dict[int, dict[str, Pairs]]) -> list[Json]:
     return rows
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="stored events (default 10^4 to 10^7)")
-    parser.add_argument("--rounds", type=int, default=200, help="how many times each (default 200)")
-    parser.add_argument("--folder", type=Path, help="where the stores are made, and deleted afterwards")
-    parser.add_argument("--json", type=Path, help="write the numbers to this file")
-    options = parser.parse_args()
+def member_changes(rounds: int) -> dict[int, float]:
+    """CPU milliseconds of a batch that changes one member, by how many the room has."""
+    found: dict[int, float] = {}
+    for members in MEMBERS:
+        account = Account(Size(rooms=max(1, members // 10), members=members))
+        room, entry = account.opening(0)
+        with tempfile.TemporaryDirectory() as folder, SyncStore.open(Path(folder) / "room.db", user_id=USER) as store:
+            store.apply(_bytes({"next_batch": "s2", "rooms": {"join": {room: entry}}}))
+            bodies = [_change(account, room, number) for number in range(rounds * _EACH)]
+            times = [_cpu(lambda b=body: store.apply(b)) for body in bodies]  # type: ignore[misc]
+        found[members] = statistics.median(times[len(times) // 5 :]) * 1000
+    return found
+
+
+def _change(account: Account, room: str, number: int) -> bytes:
+    event = account.member(room, account.random.choice(account.rooms[room]))
+    joined = {room: account.entry([], [event], f"s{number + 2}", limited=False)}
+    return _bytes({"next_batch": f"s{number + 3}", "rooms": {"join": joined}})
+
+
+def measure(rounds: int) -> Measured:
+    """Every size, then the large room."""
     measured: dict[int, dict[str, Pairs]] = {}
-    for events in options.sizes:
-        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            measured[events] = measure_size(Path(folder), events, options.rounds)
-    rows = rows_of(measured)
-    print(f"{'operation':<14} {'events':>9} {'ours':>10} {'by hand':>10} {'ratio':>6} {'growth':>7}")
-    for row in rows:
-        print(
-            f"{row['operation']:<14} {row['events']:>9} {row['ours_ms']:>7.3f} ms {row['by_hand_ms']:>7.3f} ms"
-            f" {row['ratio']:>6.2f} {row['growth']:>7.2f}"
-        )
-    if options.json:
-        options.json.write_text(json.dumps({"rounds": options.rounds, "rows": rows}, indent=1) + "\n")
+    for events in SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            measured[events] = measure_size(Path(folder), events, rounds * _EACH)
+    rows, members = rows_of(measured), member_changes(rounds)
+    bars = []
+    for operation in dict.fromkeys(row["operation"] for row in rows):
+        of = [row for row in rows if row["operation"] == operation]
+        bars.append(Bar(f"{operation}, over the same SQL by hand, worst size", max(row["ratio"] for row in of), 1.25))
+        bars.append(Bar(f"{operation}, over its own cost at 10^4, worst size", max(row["growth"] for row in of), 2))
+    most = members[MEMBERS[1]] / members[MEMBERS[0]]
+    bars.append(Bar("one member changes among 100,000, over among 100", most, 2))
+    told = {str(number): round(ms, 3) for number, ms in members.items()}
+    return Measured({"times": rounds * _EACH, "rows": rows, "members": told}, bars)
 
 
-if __name__ == "__main__":
-    main()
+def section(result: Json) -> str:
+    """A table and the plots."""
+    lines = [
+        f"| {row['operation']} | {row['events']:,} | {row['ours_ms']:.3f} ms | {row['by_hand_ms']:.3f} ms"
+        f" | {row['ratio']:.2f} | {row['growth']:.2f} |"
+        for row in result["rows"]
+    ]
+    head = ["| | events | ours | by hand | ratio | growth |", "|---|---:|---:|---:|---:|---:|"]
+    small, large = result["members"].values()
+    what = f"""
+        CPU time, warm cache, medians of up to {result["times"]} in turn. By hand: the same statements over plain
+        sqlite3, all rows fetched, nothing made of them; for a batch the floor. Growth: over the own cost at the
+        smallest size. Rooms are made by `apply`, most of their messages by SQL: one content per room, without
+        relations.
+    """
+    room = f"""
+        A batch that changes one member takes {small:.2f} ms in a room of 100 members, {large:.2f} ms in one of 100,000.
+    """
+    plot = "![Growth](performance/growth.png)"
+    return "\n".join(["## Growth", "", prose(what), "", *head, *lines, "", prose(room), "", plot])
+
+
+def draw(result: Json, folder: Path) -> None:
+    """growth.png: one panel for each operation, ours and by hand, both axes by powers of ten."""
+    from matplotlib.figure import Figure  # type: ignore[import-not-found,unused-ignore]
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter  # type: ignore[import-not-found,unused-ignore]
+
+    figure = Figure(figsize=(12, 7), layout="constrained")
+    for at, operation in enumerate(dict.fromkeys(row["operation"] for row in result["rows"])):
+        axes = figure.add_subplot(2, 3, at + 1)
+        found = [row for row in result["rows"] if row["operation"] == operation]
+        for key, name, mark in (("ours_ms", "syncstore", "o-"), ("by_hand_ms", "same SQL by hand", "s--")):
+            axes.plot([row["events"] for row in found], [row[key] for row in found], mark, label=name)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_ylim(min(row["by_hand_ms"] for row in found) / 5, max(row["ours_ms"] for row in found) * 5)
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set_title(operation)
+        axes.set_xlabel("stored events, in 1,000 rooms")
+        axes.set_ylabel("CPU time, milliseconds")
+        axes.grid(True, which="major", alpha=0.4)
+        axes.legend(fontsize="small")
+    figure.savefig(folder / "growth.png", dpi=100)

@@ -1,9 +1,10 @@
 """docs/performance.md, made of the JSON files in docs/performance: one of each benchmark, `<name>.json`.
 
-A benchmark is a module `benchmarks.<name>`, named in SECTIONS, with two functions:
+A benchmark is a module `benchmarks.<name>`, named in SECTIONS, with these functions:
 
     measure(rounds: int) -> Measured       measures, and prints nothing but progress
     section(result: Json) -> str           Markdown from `Measured.result`, from its heading on
+    draw(result: Json, folder: Path)       if it has plots: PNG files beside the JSON files
 
 It may import at its top only what `.[test]` installs: a test renders the page in an environment that has no more.
 """
@@ -20,7 +21,7 @@ from typing import Any
 Json = dict[str, Any]
 DOCS = Path(__file__).parents[1] / "docs"
 # In the order of the page.
-SECTIONS = ("speed", "memory", "start", "disk", "native")
+SECTIONS = ("speed", "growth", "readers", "memory", "start", "disk", "native")
 
 _HEAD = """# Performance
 
@@ -65,6 +66,9 @@ def keep(name: str, measured: Measured, command: str, machine: Json, docs: Path 
     folder.mkdir(exist_ok=True)
     text = json.dumps(told, indent=1, ensure_ascii=False)
     (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    draw = getattr(import_module(f"benchmarks.{name}"), "draw", None)
+    if draw is not None:
+        draw(measured.result, folder)
     write(docs)
 
 
