@@ -35,7 +35,9 @@ class quarantine:  # noqa: N801 - read as a statement; a class, for a generator 
         if not isinstance(error, BadPart):
             return False
         raw = self._source.raw(self._raw)
-        self._bad.append(Bad(self._room_id, self._section, self._event_id, error.code, str(error), raw))
+        # A key that is no text names nothing.
+        section = "(unreadable)" if self._source.covered(self._section) else self._section
+        self._bad.append(Bad(self._room_id, section, self._event_id, error.code, str(error), raw))
         return True
 
 
