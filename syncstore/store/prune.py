@@ -60,7 +60,7 @@ PUT_GAP = """
 
 
 class Pruned(NamedTuple):
-    """What was dropped: rooms that lost history, and events."""
+    """What was dropped: rooms that lost history, and events, those too that stay as state without a place."""
 
     rooms: int
     events: int
@@ -122,13 +122,13 @@ def _cut(write: Write, room: int, wanted: Place) -> tuple[Place, str | None]:
 
 
 def _drop(write: Write, room: int, cut: Place, token: str | None) -> int:
-    """Drop all that stands before a place; how many events are gone."""
+    """Drop all that stands before a place: how many events."""
     run = write.cursor.execute
     segment = cut[0]
     run(DROP_HISTORY, (room, *cut))
-    run(UNPLACE, (room, *cut, write.batch))
+    dropped = run(UNPLACE, (room, *cut, write.batch)).rowcount
     run(DROP_COPIES, (room, *cut))
-    dropped = run(DROP_EVENTS, (room, *cut)).rowcount
+    dropped += run(DROP_EVENTS, (room, *cut)).rowcount
     run(DROP_GAPS, (room, segment))
     if not _is_island(write, room, segment):  # an island's own gap goes down to whatever lies below
         run(PUT_GAP, (room, segment, token, int(token is not None), write.batch))
