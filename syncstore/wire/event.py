@@ -114,8 +114,8 @@ def _room_event_slowly(source: Source, raw: msgspec.Raw, event_id: str | None) -
     content = keys.pop("content", None)
     if content is None:
         raise BadPart("missing_key", "no content")
-    redacts = _lenient(keys, "redacts", _STRING)
-    ts = _lenient(keys, "origin_server_ts", _INTEGER)
+    redacts = _lenient(source, keys, "redacts", _STRING)
+    ts = _lenient(source, keys, "origin_server_ts", _INTEGER)
     if ts is None or ts not in _INT64:
         ts = None
         _check_ts(source, keys)
@@ -271,10 +271,11 @@ def _optional(source: Source, keys: dict[str, msgspec.Raw], name: str) -> str | 
         raise BadPart("wrong_type", f"{name} is not a string") from None
 
 
-def _lenient(keys: dict[str, msgspec.Raw], name: str, decoder: msgspec.json.Decoder[Any]) -> Any:
+def _lenient(source: Source, keys: dict[str, msgspec.Raw], name: str, decoder: msgspec.json.Decoder[Any]) -> Any:
     """A value that gets a column if it fits one, and stays in `extra` if it does not."""
     try:
-        return decoder.decode(keys[name]) if name in keys else None
+        # What is covered here is not what was sent.
+        return decoder.decode(keys[name]) if name in keys and not source.covered(keys[name]) else None
     except (msgspec.MsgspecError, UnicodeError):
         return None
 

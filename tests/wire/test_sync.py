@@ -181,3 +181,10 @@ def test_a_timeline_that_cannot_be_read_is_limited() -> None:
         assert room.bad
     _, (whole,) = read({"next_batch": "s", "rooms": {"join": {"!r:hs": []}}})
     assert whole.limited
+
+
+def test_a_redacts_that_no_column_can_hold_stays_among_the_unknown_keys() -> None:
+    sent = json.dumps(joined({"timeline": {"events": [{**EVENT, "redacts": "$x\ud800"}]}})).encode()
+    _, (room,) = read(sent)
+    (event,) = room.timeline
+    assert (event.redacts, event.extra) == (None, '{"redacts":"$x\\ud800"}')
