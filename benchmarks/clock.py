@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 
 PHASES = ("first sync", "small batches", "both")
 Times = dict[str, tuple[float, float]]  # phase -> CPU and wall seconds
@@ -26,3 +27,13 @@ class Clock:
 
     def _now(self) -> tuple[float, float]:
         return time.process_time(), time.perf_counter()
+
+
+async def timed_async(apply: Callable[[bytes], Awaitable[None]], workload: list[bytes]) -> Times:
+    """Feed the first response, then all others, by the clock."""
+    clock = Clock()
+    await apply(workload[0])
+    clock.mark()
+    for body in workload[1:]:
+        await apply(body)
+    return clock.stop()

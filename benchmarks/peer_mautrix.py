@@ -15,7 +15,7 @@ import json
 import logging
 from pathlib import Path
 
-from benchmarks.clock import Clock, Times
+from benchmarks.clock import Times, timed_async
 from benchmarks.workload import USER
 
 KEEPS = (
@@ -50,12 +50,7 @@ async def _run(path: Path, workload: list[bytes]) -> Times:
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             await task
 
-    clock = Clock()
-    await apply(workload[0])
-    clock.mark()
-    for body in workload[1:]:
-        await apply(body)
-    times = clock.stop()
+    times = await timed_async(apply, workload)
     if not await db.fetchval("SELECT count(*) FROM mx_user_profile"):
         raise RuntimeError("mautrix did not take the workload")
     await client.api.session.close()

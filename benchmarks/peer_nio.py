@@ -12,7 +12,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from benchmarks.clock import Clock, Times
+from benchmarks.clock import Times, timed_async
 from benchmarks.workload import USER
 
 KEEPS = (
@@ -35,12 +35,7 @@ async def _run(workload: list[bytes]) -> Times:
         response = SyncResponse.from_dict(json.loads(body))
         await client.receive_response(response)
 
-    clock = Clock()
-    await apply(workload[0])
-    clock.mark()
-    for body in workload[1:]:
-        await apply(body)
-    times = clock.stop()
+    times = await timed_async(apply, workload)
     if client.next_batch != json.loads(workload[-1])["next_batch"]:
         raise RuntimeError("matrix-nio did not take the workload")
     await client.close()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from syncstore.errors import CorruptStoreError, StoreError, StoreLockedError
 from syncstore.store import driver
+from syncstore.store.durable import sync
 from syncstore.store.failures import failures
 from syncstore.store.file import open_file
 from syncstore.store.key import Key, new_salt
@@ -41,11 +42,11 @@ def convert(path: Path, old: str | None, new: str | None) -> None:
                 # As every store is; who has such a file open, even for reading only, is noticed by the next conversion.
                 made.execute("PRAGMA journal_mode = WAL")
                 _compare(path, source, made)
-            _sync(target)
+            sync(target)
             target.replace(path)
         finally:
             _remove(target)
-        _sync(path.parent)
+        sync(path.parent)
         _wipe(handle)
 
 
@@ -123,14 +124,6 @@ def _picture(raw: sqlite3.Connection) -> list[tuple[object, ...]]:
 def _remove(target: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         Path(f"{target}{suffix}").unlink(missing_ok=True)
-
-
-def _sync(what: Path) -> None:
-    handle = os.open(what, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _wipe(handle: int) -> None:

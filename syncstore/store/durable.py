@@ -13,8 +13,13 @@ def to_disk(path: Path) -> None:
     process has on it. OSError if there is no such file, or if the disk fails.
     """
     for one in (path, path.absolute().parent) if os.name == "posix" else (path,):
-        number = os.open(one, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
+        sync(one)
+
+
+def sync(one: Path) -> None:
+    """The same for one file's content, or for the names in one folder."""
+    number = os.open(one, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -96,17 +96,15 @@ def write_events(
             if place is not None:
                 values = (*place, token, source, batch, one.transaction_id, one.unsigned, one.replaces, stored.id)
                 write.cursor.execute(PLACE_EVENT, values)
-                write.brings_copies = True
                 write.renewed.append(stored.id)
         if one.type == "m.room.redaction":
             write.brings_redactions = True
         if one.replaces is not None:
-            write.brings_copies = True
+            write.brings_replaced = True
             if not one.replaces:
                 write.untold.append(ids[one.event_id])
         # The key may be written with escapes: whatever has any is looked into.
         if one.unsigned is not None and ('"m.relations"' in one.unsigned or "\\u" in one.unsigned):
-            write.brings_copies = True
             write.bundles.append((room, ids[one.event_id], one.unsigned))
         if one.redacted_because is not None and (stored is None or stored.redacted_by is None):
             write.redactions.append(Redaction(room, one.event_id, one.redacted_because))

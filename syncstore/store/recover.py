@@ -18,6 +18,7 @@ from sqlalchemy import Table
 from syncstore.errors import StoreError
 from syncstore.model.batch import membership_of
 from syncstore.model.json_text import decode
+from syncstore.store.apply import TOKEN
 from syncstore.store.file import open_file
 from syncstore.store.naming import derive_rooms
 from syncstore.store.salvage import Found, open_copy, read_table, tables_of
@@ -25,7 +26,6 @@ from syncstore.store.schema import SEGMENT_SPACING, metadata
 from syncstore.store.upkeep import ALL_DEVICE_LISTS, FREEZE_COVERAGE
 from syncstore.store.write import ACCOUNT, Write, finish_page
 
-TOKEN = "SELECT token FROM stream WHERE name = 'sync'"
 # Numbers once given name one commit for ever, also those of batches that were lost.
 NEXT_BATCH = "SELECT max(m) FROM (SELECT max(id) m FROM batch UNION ALL SELECT max(changed) FROM event)"
 LAST_PLACES = """
@@ -108,7 +108,9 @@ def _write(
     account = found["own_account"].rows
     owner = user_id or (account[0]["user_id"] if account else None)
     if owner is None:
-        raise StoreError(f"{path} no longer tells whose it is: say it (user_id)")
+        raise StoreError(
+            f"{path} no longer tells whose it is: say it (--user; in Python user_id); an encrypted file cannot be read"
+        )
     connections = open_file(target, user_id=owner, device_id=None, read_only=False, create=True)
     try:
         with connections.write(durable=True) as cursor:

@@ -9,6 +9,7 @@ from syncstore.model.batch import Page, membership_of
 from syncstore.model.changes import BEFORE_TIMELINE, Step
 from syncstore.store import room, stripped
 from syncstore.store.account import write_quarantine
+from syncstore.store.apply import TOKEN
 from syncstore.store.connection import Connections
 from syncstore.store.ephemeral import clear_typing
 from syncstore.store.event import known_events, write_events
@@ -19,8 +20,6 @@ from syncstore.store.room import RoomRow
 from syncstore.store.state import apply_steps
 from syncstore.store.timeline import freeze, open_walk
 from syncstore.store.write import Write, finish_page
-
-TOKEN = "SELECT token FROM stream WHERE name = 'sync'"
 
 
 def restate(connections: Connections, room_id: str, page: Page, asked_under: str) -> int | None:

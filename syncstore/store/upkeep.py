@@ -10,6 +10,7 @@ from syncstore.errors import NotFoundError, StoreError, StoreLockedError
 from syncstore.store.connection import Connections
 from syncstore.store.durable import to_disk
 from syncstore.store.failures import failures
+from syncstore.store.query.account import file_bytes
 from syncstore.store.write import ACCOUNT, Write
 
 ROOM_NUMBER = "SELECT id FROM room WHERE room_id = ?"
@@ -99,15 +100,10 @@ def compact(connections: Connections) -> tuple[int, int]:
 
     Raises StoreLockedError if a reader keeps the old pages for too long: nothing is lost, only not yet given back.
     """
-    before = _size(connections.path)
+    before = file_bytes(connections.path)
     if not connections.vacuum():
         raise StoreLockedError(f"{connections.path} is being read: its old pages cannot be given back yet, try again")
-    return before, _size(connections.path)
-
-
-def _size(path: Path) -> int:
-    """Bytes of the file with its WAL."""
-    return sum(one.stat().st_size for one in (path, Path(f"{path}-wal")) if one.exists())
+    return before, file_bytes(connections.path)
 
 
 def backup(connections: Connections, target: Path) -> None:

@@ -52,7 +52,7 @@ class Write:
         self.quarantined_count = 0
         self.redactions: list[Redaction] = []
         self.brings_redactions = False  # whether an event of this commit redacts another
-        self.brings_copies = False  # whether one carries content of another
+        self.brings_replaced = False  # whether one tells or carries what it replaced
         self.bundles: list[tuple[int, int, str]] = []  # room, event, unsigned that holds whole other events
         self.renewed: list[int] = []  # older events that took `unsigned` from a later copy
         self.untold: list[int] = []  # events whose prev_content came without the id of what it replaced
@@ -69,6 +69,11 @@ class Write:
             self._batch = self.cursor.lastrowid
             assert self._batch is not None
         return self._batch
+
+    @property
+    def brings_copies(self) -> bool:
+        """Whether an event of this commit may carry content of another."""
+        return bool(self.brings_replaced or self.bundles or self.renewed)
 
     @property
     def batch_or_none(self) -> int | None:

@@ -23,6 +23,23 @@ from .world import dump, unlike
 
 Call = Callable[[SyncStore], object]
 
+
+class Countdown:
+    """What fails after so many steps, once it is armed."""
+
+    def __init__(self) -> None:
+        self.left: int | None = None
+        self.failed = False
+
+    def arm(self, steps: int) -> None:
+        self.left, self.failed = steps, False
+
+    def disarm(self) -> bool:
+        """No more of it; whether anything has failed."""
+        self.left = None
+        return self.failed
+
+
 _EVERYBODY = [member("$me", ME, "join"), member("$ann2", ANN, "join", "Anna"), member("$bob", BOB, "join")]
 
 

@@ -13,7 +13,7 @@ from syncstore.errors import StoreError, StoreFullError
 from tests.conftest import Counted
 from tests.torture import times
 
-from .calls import CALLS, Bench, Call
+from .calls import CALLS, Bench, Call, Countdown
 from .kill import remove
 from .vfs import OK, shim, under
 from .world import dump
@@ -38,20 +38,12 @@ CALLED = {name: call for name, call in CALLS.items() if name in times(0, 1) * li
 pytestmark = pytest.mark.skipif(shim() is None, reason="this Python's SQLite is built in and shows no functions")
 
 
-class Failing:
+class Failing(Countdown):
     """Operations of one kind fail, once or from then on, after so many that succeed."""
 
     def __init__(self, what: str, code: int, once: bool) -> None:
+        super().__init__()
         self.what, self.code, self.once = what, code, once
-        self.left: int | None = None
-        self.failed = False
-
-    def arm(self, steps: int) -> None:
-        self.left, self.failed = steps, False
-
-    def disarm(self) -> bool:
-        self.left = None
-        return self.failed
 
     def before(self, what: str, path: str) -> int:
         if what != self.what or self.left is None:

@@ -13,7 +13,7 @@ from tests.conftest import Counted
 from tests.store.faults import Watch, watched
 from tests.torture import times
 
-from .calls import CALLS, Bench, Call
+from .calls import CALLS, Bench, Call, Countdown
 from .world import patched
 
 # So many steps of SQLite's machine lie between two moments at which a statement is broken off.
@@ -39,19 +39,8 @@ def arms(watch: Watch) -> tuple[Callable[[int], None], Callable[[], bool]]:
     return arm, disarm
 
 
-class _Interruptions:
+class _Interruptions(Countdown):
     """Statements are broken off in their midst."""
-
-    def __init__(self) -> None:
-        self.left: int | None = None
-        self.failed = False
-
-    def arm(self, steps: int) -> None:
-        self.left, self.failed = steps, False
-
-    def disarm(self) -> bool:
-        self.left = None
-        return self.failed
 
     def connection(self) -> type[sqlite3.Connection]:
         def tick() -> bool:

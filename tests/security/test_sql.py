@@ -18,7 +18,10 @@ from syncstore.cli import sql
 from syncstore.errors import SyncStoreError
 from syncstore.reads import Reads, Room
 from tests.cli import bodies
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, store
+
+# Without the odd room of the other tests here: nothing in it is one of the tricks.
+__all__ = ["store"]
 
 TRICKS = [
     "'",
@@ -44,15 +47,6 @@ TRICKS = [
     "\\",
     "x" * 100_000,
 ]
-
-
-@pytest.fixture
-def store(path: Path) -> Path:
-    """Without the odd room of the other tests: nothing in it is one of the tricks."""
-    with SyncStore.open(path, user_id=bodies.ALICE, device_id="DEVICE") as store:
-        store.apply(bodies.first())
-        store.apply(bodies.second())
-    return path
 
 
 def _texts(method: Callable[..., Any]) -> dict[str, bool]:

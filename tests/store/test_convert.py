@@ -23,7 +23,7 @@ from tests.store import rich
 from tests.store.bodies import ME, ROOM
 from tests.store.conftest import Sql
 
-STEPS = ("_leave_wal", "_write", "_compare", "_sync", "_wipe")
+STEPS = ("_leave_wal", "_write", "_compare", "sync", "_wipe")
 
 
 @pytest.fixture(autouse=True)

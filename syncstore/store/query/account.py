@@ -82,7 +82,6 @@ def info(cursor: sqlite3.Cursor, path: Path) -> Info:
     """The store at a glance."""
     user_id, device_id, homeserver, next_batch, last_sync, format_ = cursor.execute(ACCOUNT).fetchone()
     counts = cursor.execute(COUNTS).fetchone()
-    files = [path, Path(f"{path}-wal")]
     return Info(
         path=str(path),
         user_id=user_id,
@@ -97,5 +96,10 @@ def info(cursor: sqlite3.Cursor, path: Path) -> Info:
         unreachable_gaps=counts[2],
         quarantined=counts[3],
         suspect_rooms=counts[4],
-        file_bytes=sum(file.stat().st_size for file in files if file.exists()),
+        file_bytes=file_bytes(path),
     )
+
+
+def file_bytes(path: Path) -> int:
+    """Bytes of a store's file with its WAL."""
+    return sum(one.stat().st_size for one in (path, Path(f"{path}-wal")) if one.exists())
