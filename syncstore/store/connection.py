@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,11 +16,12 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from syncstore.errors import StoreError
 from syncstore.store import driver
-from syncstore.store.failures import failures
+from syncstore.store.failures import failures, is_locked
 from syncstore.store.key import Key
 
 BUSY_SECONDS = 30.0
 _WRITER_CACHE_KIB = 64 * 1024
+_AGAIN_SECONDS = 0.01
 _IDLE = 8  # readers that are kept open
 
 
@@ -37,7 +39,7 @@ def _reading(raw: sqlite3.Connection) -> None:
 def _writing(raw: sqlite3.Connection) -> None:
     _common(raw)
     # Readers and the writer never wait for each other.
-    raw.execute("PRAGMA journal_mode = WAL")
+    _into_wal(raw)
     # Rows that point nowhere are refused when they are written, not found later.
     raw.execute("PRAGMA foreign_keys = ON")
     # Redacted bytes are overwritten in the file, not only unlinked (promise 16).
@@ -49,6 +51,20 @@ def _writing(raw: sqlite3.Connection) -> None:
     raw.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
     # The WAL of a large first sync is given back at the next checkpoint.
     raw.execute("PRAGMA journal_size_limit = 16777216")
+
+
+def _into_wal(raw: sqlite3.Connection) -> None:
+    """Of those who bring a new file into WAL mode at once, SQLite refuses all but one, and waits for none."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode = WAL")
+        except driver.errors("OperationalError") as error:
+            if not is_locked(error) or time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            return
 
 
 class Connections:

@@ -45,8 +45,17 @@ class failures:  # noqa: N801 - read as a statement; a class, for a generator co
             raise StoreError(f"{self._path} holds no text with a lone surrogate: {text!a}") from None
 
 
+def is_locked(error: BaseException) -> bool:
+    """Another connection is in the way."""
+    return _code(error) & 0xFF in _LOCKED
+
+
+def _code(error: BaseException) -> int:
+    return getattr(error, "sqlite_errorcode", None) or 1
+
+
 def _translated(error: BaseException, path: Path) -> StoreError:
-    extended = getattr(error, "sqlite_errorcode", None) or 1
+    extended = _code(error)
     code = extended & 0xFF
     if code in _LOCKED:
         return StoreLockedError(f"{path} is locked by another process")

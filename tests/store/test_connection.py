@@ -49,6 +49,20 @@ def test_a_snapshot_is_one_batch_while_another_thread_writes(store: SyncStore) -
         thread.join()
 
 
+def test_a_new_file_that_another_brings_into_wal_mode_is_waited_for(path: Path) -> None:
+    """Its write lock makes SQLite refuse the change of mode at once: no timeout of SQLite's reaches there."""
+    path.touch()
+    connections = connection.Connections(path)
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(0.3, other.rollback)
+        release.start()
+        with connections.write() as cursor:
+            cursor.execute("CREATE TABLE app_mine (x)")
+        release.join()
+    connections.close()
+
+
 def test_a_reader_never_waits_for_the_writer(feed: Feed, path: Path) -> None:
     feed.take(feed.next.join(ROOM, message("$a")))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
