@@ -71,7 +71,7 @@ class Floor:
         if run("SELECT one_time_keys, fallback_keys FROM own_account").fetchone() != keys:
             run("UPDATE own_account SET one_time_keys = ?, fallback_keys = ?", keys)
             self.touched.append((self.batch, 0, "device_keys"))
-        self.cursor.executemany("INSERT INTO touched VALUES (?,?,?)", sorted(self.touched))
+        self.cursor.executemany("INSERT INTO touched (batch, room, what) VALUES (?,?,?)", sorted(self.touched))
         run(
             "UPDATE batch SET since=?, next_batch=?, initial=?, full_state=0, apply_ms=?, body_bytes=?, event_count=?,"
             " known_count=0, quarantined_count=0, form='v3' WHERE id=?",

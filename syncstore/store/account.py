@@ -109,7 +109,7 @@ def _to_device(write: Write, rows: list[ToDeviceRow], *, snapshot: bool) -> None
         if same := known.get((row.sender, row.type, row.content)):
             write.cursor.execute(DELIVERED_AGAIN, (write.batch, same.pop(0)))
         else:
-            values.append((None, *row, write.batch))
+            values.append((None, *row, write.batch, 0))
     if values:
         write.cursor.executemany(INSERT_TO_DEVICE, values)
         write.touch(ACCOUNT, "to_device")

@@ -331,6 +331,7 @@ to_device_message = Table(
     Column("extra", Text),
     Column("odd", Integer, nullable=False),
     _batch(),
+    Column("acked", Integer, nullable=False, server_default=text("0")),  # kept while a snapshot may repeat it
     sqlite_autoincrement=True,
 )
 Index("to_device_message_by_batch", to_device_message.c.batch)
@@ -389,11 +390,90 @@ bundled_copy = Table(
 )
 Index("bundled_copy_by_event", bundled_copy.c.event)
 
+# The ground of the change feed: what a commit changed, deletions too. One row may stand for many events, which a
+# commit stores one after the other.
 touched = Table(
     "touched",
     metadata,
-    Column("batch", Integer, primary_key=True, autoincrement=False),
-    Column("room", Integer, primary_key=True, autoincrement=False),
-    Column("what", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    _batch(),
+    Column("room", Integer, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("op", Text),  # add, change, remove
+    Column("type", Text),
+    Column("key", Text),
+    Column("first_row", Integer),  # of the table that `what` is about
+    Column("last_row", Integer),
+    Column("origin", Text),  # live, initial, backfill, context
+)
+
+outgoing = Table(
+    "outgoing",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _room(),
+    Column("transaction_id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),  # event, state, redaction, receipt
+    Column("type", Text, nullable=False),
+    Column("state_key", Text),
+    Column("content", Text, nullable=False),
+    Column("target", Text),  # the event that it edits, answers, reacts to, redacts or marks as read
+    Column("waits_for", Integer),  # the row whose event that is, while it has no id yet
+    Column("replaces", Text),  # the event that the key must still hold
+    Column("status", Text, nullable=False),  # queued, sending, sent, parked
+    Column("reason", Text),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("attempted_at", Integer),  # when the first attempt began whose outcome nobody knows
+    # The room's newest place then: the event, if there is one, stands after it.
+    Column("after_segment", Integer),
+    Column("after_position", Integer),
+    Column("event_id", Text),
+    Column("created_at", Integer, nullable=False),
+    _batch(),
+    sqlite_autoincrement=True,
+)
+Index("outgoing_by_room", outgoing.c.room)
+
+draft = Table(
+    "draft",
+    metadata,
+    _room(primary_key=True),
+    Column("content", Text, nullable=False),
+    Column("updated_at", Integer, nullable=False),
+    _batch(),
+)
+
+# One at a time, across processes: who does it leaves a mark, and takes it away again.
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("until", Integer, nullable=False),
+    Column("holder", Text, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# How far each durable consumer has come.
+consumer = Table(
+    "consumer",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("stream", Text, primary_key=True),  # events, to_device, device_lists, device_keys
+    Column("seq", Integer, nullable=False),  # of `touched`: up to it everything is done
+    Column("last_row", Integer, nullable=False),  # of the row after it, this one too
+    Column("updated_at", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+decrypted = Table(
+    "decrypted",
+    metadata,
+    Column("event", Integer, ForeignKey("event.id"), primary_key=True, autoincrement=False),
+    Column("type", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("odd", Integer, nullable=False),
+    Column("rel_type", Text),
+    Column("relates_to", Text),
+    Column("in_reply_to", Text),
+    _batch(),
 )

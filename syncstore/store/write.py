@@ -18,6 +18,7 @@ START = """
     FROM own_account
 """
 TOUCHED = insert(touched)
+_WHOLE = (None,) * 6  # no single row, type or key is named
 FINISH_PAGE = "UPDATE batch SET event_count = ?, known_count = ?, quarantined_count = ? WHERE id = ?"
 
 
@@ -88,7 +89,8 @@ class Write:
         """Write the notes of `touch`."""
         if self._touched:
             batch = self.batch
-            self.cursor.executemany(TOUCHED, [(batch, room, what) for room, what in sorted(self._touched)])
+            rows = [(None, batch, room, what, *_WHOLE) for room, what in sorted(self._touched)]
+            self.cursor.executemany(TOUCHED, rows)
 
     @property
     def touched_rooms(self) -> set[int]:

@@ -25,15 +25,16 @@ from tests.store import rich
 from tests.store.bodies import ME, ROOM, Body, event
 from tests.store.conftest import Sql
 
-NEXT = '''"""One more column, and a table rebuilt under foreign keys.
+HEAD = len(file_format.REVISIONS)
+NEXT = f'''"""One more column, and a table rebuilt under foreign keys.
 
-Revision ID: 0004
+Revision ID: {HEAD + 1:04}
 """
 
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "{HEAD + 1:04}"
+down_revision = "{HEAD:04}"
 
 
 def upgrade():
@@ -77,7 +78,7 @@ def filled(path: Path) -> Path:
 def scripts(tmp_path: Path, revision: str) -> Path:
     folder = tmp_path / "alembic"
     shutil.copytree(migrations(), folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0003_test.py").write_text(revision)
+    (folder / "versions" / f"{HEAD + 1:04}_test.py").write_text(revision)
     return folder
 
 
@@ -107,7 +108,10 @@ def test_an_upgrade_keeps_rows_views_and_the_user_s_tables(filled: Path, tmp_pat
     assert {name for name in after if after[name] != picture_before[name]} == {"table room", "table event"}
     assert sql("SELECT * FROM app_notes") == [("!r", "mine")]
     assert sql("SELECT * FROM app_view") == [("mine",)]
-    assert (sql("PRAGMA user_version"), sql("SELECT version_num FROM alembic_version")) == ([(4,)], [("0004",)])
+    assert (sql("PRAGMA user_version"), sql("SELECT version_num FROM alembic_version")) == (
+        [(HEAD + 1,)],
+        [(f"{HEAD + 1:04}",)],
+    )
     assert (sql("PRAGMA foreign_key_check"), sql("PRAGMA integrity_check")) == ([], [("ok",)])
 
 
@@ -132,18 +136,28 @@ def test_opening_an_older_file_upgrades_it(filled: Path, tmp_path: Path, monkeyp
 
     folder = scripts(tmp_path, NEXT)
     monkeypatch.setattr(upgrades, "migrations", lambda: folder)
-    monkeypatch.setattr(file_format, "FORMAT", 4)
+    monkeypatch.setattr(file_format, "FORMAT", HEAD + 1)
     with pytest.raises(OlderFormatError, match="open it for writing"):
         SyncStore.open(filled, read_only=True)
     before = read(filled)
     with SyncStore.open(filled) as store:
-        assert store.info().format == 4
+        assert store.info().format == HEAD + 1
     assert read(filled) == before
 
 
-# What 0002 and 0003 changed, undone: a file as version 1 of the format left it.
+# What 0002 to 0004 changed, undone: a file as version 1 of the format left it.
 TO_FORMAT_1 = (
     *DROP_VIEWS,
+    *(f"DROP TABLE {name}" for name in ("outgoing", "draft", "lease", "consumer", "decrypted")),
+    "ALTER TABLE to_device_message DROP COLUMN acked",
+    "ALTER TABLE touched RENAME TO touched_now",
+    """
+    CREATE TABLE touched (
+        batch INTEGER NOT NULL, room INTEGER NOT NULL, what TEXT NOT NULL, PRIMARY KEY (batch, room, what)
+    ) WITHOUT ROWID
+    """,
+    "INSERT OR IGNORE INTO touched SELECT batch, room, what FROM touched_now",
+    "DROP TABLE touched_now",
     "DROP INDEX room_state_members",
     "CREATE INDEX room_state_members ON room_state (room, membership, state_key) WHERE type = 'm.room.member'",
     "DROP INDEX event_by_reply",

@@ -14,6 +14,7 @@ import pytest
 
 from syncstore import SyncStore
 from syncstore.model.records import Event
+from syncstore.store.format import FORMAT
 from tests.store import oddities
 from tests.store.bodies import ANN, BOB, ME, ROOM, create, event, member, message, name, wrapped
 from tests.store.conftest import Feed, Sql
@@ -146,7 +147,9 @@ def test_timestamps_are_milliseconds_and_utc_text(feed: Feed, sql: Sql) -> None:
     assert sql("SELECT origin_server_ts, sent_at FROM messages") == [(1417731086795, "2014-12-04T22:11:26.795Z")]
     iso = "20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]T*Z"
     assert sql("SELECT count(*) FROM account WHERE created_at GLOB ?1 AND last_sync_at GLOB ?1", iso) == [(1,)]
-    assert sql("SELECT user_id, device_id, homeserver, next_batch, format FROM account") == [(ME, "DEV", None, "s1", 3)]
+    assert sql("SELECT user_id, device_id, homeserver, next_batch, format FROM account") == [
+        (ME, "DEV", None, "s1", FORMAT)
+    ]
 
 
 def test_messages_are_those_that_can_be_read(feed: Feed, sql: Sql) -> None:
