@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from syncstore.ingest import SyncStore
+from syncstore.model.outgoing import Outgoing
 from syncstore.model.records import Applied, Event, Filled, Gap, Info, Page, StrippedEvent
 from syncstore.model.room_records import Member, Receipt
 from syncstore.reads import Room, Snapshot
@@ -44,6 +45,7 @@ __all__ = [
     "Homeserver",
     "Info",
     "Member",
+    "Outgoing",
     "Page",
     "Receipt",
     "Room",

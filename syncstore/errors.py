@@ -43,6 +43,12 @@ class ContentError(SyncStoreError):
     kind = "content"
 
 
+class OutboxError(SyncStoreError):
+    """Something that cannot be queued, or no longer be taken back: the outbox is as it was."""
+
+    kind = "outbox"
+
+
 class FilterError(SyncStoreError):
     """A filter that would lose state or events for good, or is no filter."""
 
@@ -133,9 +139,16 @@ class RateLimitedError(RemoteError):
 
 
 class UnreachableError(RemoteError):
-    """No whole answer came: connection refused, timed out, cut, or not from a homeserver."""
+    """No whole answer came: connection refused, timed out, cut, or not from a homeserver.
+
+    `sent` false: the request surely never reached it.
+    """
 
     kind = "unreachable"
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 class ServerError(RemoteError):

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 from syncstore.later import Later
 from syncstore.model.records import Applied, Gap, Info
 from syncstore.reads import Snapshot
+from syncstore.sending import Sending
 from syncstore.store.connection import Connections
 from syncstore.store.file import open_file, path_of
 from syncstore.store.query import account as account_query
-from syncstore.walking import Walking
 
 if TYPE_CHECKING:
     from syncstore import writing
@@ -40,7 +40,7 @@ def _said(token: str | _Stored | None) -> str | None:
     return None if isinstance(token, _Stored) else token
 
 
-class SyncStore(Walking):
+class SyncStore(Sending):
     """One Matrix account in one SQLite file. Threads may share one; reads never wait for the writer.
 
     Every read method of `Snapshot` is here too, each as a snapshot of its own.

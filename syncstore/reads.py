@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from syncstore.errors import NotFoundError
 from syncstore.later import Later
+from syncstore.model.outgoing import Outgoing
 from syncstore.model.records import Event, Gap, Page, Reaction, StateAt, StrippedEvent, Thread
 from syncstore.model.room_records import Member, Receipt, RoomRecord, SpaceChild, SpaceNode, SpaceParent
+from syncstore.room_sending import RoomSending, Writer
 from syncstore.store.query import account as account_query
+from syncstore.store.query import outbox as outbox_query
 from syncstore.store.query import rooms as rooms_query
 from syncstore.store.query import state as state_query
 from syncstore.store.query import timeline as timeline_query
@@ -37,9 +40,9 @@ Loader = Callable[[str], Any]
 class Reads:
     """What can be asked of a store."""
 
-    def __init__(self, cursors: Cursors, complete: Callable[[str, Loader], None] | None = None) -> None:
+    def __init__(self, cursors: Cursors, writer: Writer | None = None) -> None:
         self._cursors = cursors
-        self._complete = complete
+        self._writer = writer
 
     @property
     def seq(self) -> int:
@@ -89,13 +92,18 @@ class Reads:
         with self._cursors() as cursor:
             return spaces_query.tree(cursor)
 
+    def outbox(self) -> list[Outgoing]:
+        """What is on its way to the server, the oldest first."""
+        with self._cursors() as cursor:
+            return outbox_query.outbox(cursor, None)
+
     def account_data(self, type: str) -> dict[str, Any] | None:
         """Global account data of one type, None if there is none."""
         with self._cursors() as cursor:
             return account_query.account_data(cursor, None, type)
 
     def _room(self, row: tuple[Any, ...]) -> Room:
-        return Room(*(*row, self._cursors, self._complete))
+        return Room(*(*row, self._cursors, self._writer))
 
 
 class Snapshot(Reads):
@@ -110,11 +118,11 @@ class Snapshot(Reads):
 
 
 @dataclass(frozen=True, slots=True)
-class Room(RoomRecord):
+class Room(RoomSending, RoomRecord):
     """A room as it was when it was asked for, and the way to everything in it."""
 
     _cursors: Cursors = field(repr=False, compare=False)
-    _complete: Callable[[str, Loader], None] | None = field(default=None, repr=False, compare=False)
+    _writer: Writer | None = field(default=None, repr=False, compare=False)
 
     def state(self, type: str, state_key: str = "") -> Event | None:
         """The event that holds a key of the state pile (current, or archived), None if the pile lacks it."""
@@ -134,9 +142,9 @@ class Room(RoomRecord):
         room id, `Homeserver.members`; it is called only if the list is not complete. Not inside a snapshot.
         """
         if load is not None and not self._members_synced_now():
-            if self._complete is None:
+            if self._writer is None:
                 raise NotFoundError("members cannot be loaded into a snapshot: ask the store's own room")
-            self._complete(self.room_id, load)
+            self._writer._complete_members(self.room_id, load)
         with self._cursors() as cursor:
             return state_query.members(cursor, self.room_id, membership)
 
@@ -185,13 +193,15 @@ class Room(RoomRecord):
     ) -> Page:
         """A page of events, newest first, with each gap in its place: the newest, or those at an event.
 
-        limit: events at most; gaps do not count. before, after, around: the id of an event, such as `older` or `newer`
+        What is on its way stands before the newest event, as local echoes. limit: events at most; gaps and echoes do
+        not count. before, after, around: the id of an event, such as `older` or `newer`
         of another page. NotFoundError if it has no place in the timeline: `Syncer.jump` fetches what stands around it.
         """
         with self._cursors() as cursor:
             page = timeline_query.page(cursor, self.room_id, limit, before, after, around)
-            events = [item for item in page.items if isinstance(item, Event)]
-            return replace(page, profiles=past_query.profiles(cursor, self.room_id, events))
+            items = [*(() if page.newer else outbox_query.echoes(cursor, self.room_id)), *page.items]
+            events = [item for item in items if isinstance(item, Event)]
+            return replace(page, items=items, profiles=past_query.profiles(cursor, self.room_id, events))
 
     def event(self, event_id: str) -> Event | None:
         """One event of this room, with or without a place in the timeline."""
@@ -238,6 +248,16 @@ class Room(RoomRecord):
         """The holes of this room, the newest first."""
         with self._cursors() as cursor:
             return timeline_query.gaps_of(cursor, self.room_id)
+
+    def outbox(self) -> list[Outgoing]:
+        """What of this room is on its way to the server, the oldest first; receipts too."""
+        with self._cursors() as cursor:
+            return outbox_query.outbox(cursor, self.room_id)
+
+    def draft(self) -> dict[str, Any] | None:
+        """What is being written here, as `set_draft` was told."""
+        with self._cursors() as cursor:
+            return outbox_query.draft(cursor, self.room_id)
 
     def account_data(self, type: str) -> dict[str, Any] | None:
         """Account data of this room, None if there is none of the type."""

@@ -23,7 +23,7 @@ class Walking(Reads):
     """The part of `SyncStore` that is made for `syncstore.sync`. After each commit it wakes who waits."""
 
     def __init__(self, connections: Connections) -> None:
-        super().__init__(connections.read, self._complete_members)
+        super().__init__(connections.read)
         self._connections = connections
         self._news = threading.Condition()
         self._unsettled = False  # redacted bytes may still be in the WAL
@@ -56,7 +56,7 @@ class Walking(Reads):
         try:
             yield row
         finally:
-            writing.release_gap(self._connections, gap.id, until)
+            writing.release_lease(self._connections, writing.gap_lease(gap.id), until)
 
     def renew_gap(self, gap: Gap, asked: str | None, answer: bytes | bytearray) -> str | None:
         """Give a gap whose token was null or refused the `start` of another answer; None if that holds none."""

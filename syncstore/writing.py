@@ -7,7 +7,7 @@ from syncstore.store.apply import Asked, apply_batch
 from syncstore.store.check import check
 from syncstore.store.gap import give_up, renew_walk
 from syncstore.store.island import apply_context
-from syncstore.store.lease import lease_gap, release_gap
+from syncstore.store.lease import gap_lease, lease_gap, release_lease
 from syncstore.store.members import apply_members
 from syncstore.store.page import apply_page
 from syncstore.store.prune import prune
@@ -28,6 +28,7 @@ __all__ = [
     "compact",
     "drop_filter",
     "forget",
+    "gap_lease",
     "give_up",
     "keep_filter",
     "lease_gap",
@@ -42,7 +43,7 @@ __all__ = [
     "prune",
     "rebind",
     "reduce",
-    "release_gap",
+    "release_lease",
     "renew_walk",
     "restate",
     "state_drift",

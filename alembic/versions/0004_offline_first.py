@@ -30,9 +30,7 @@ STATEMENTS = (
         UNIQUE (transaction_id)
     )
     """,
-    """
-    CREATE INDEX outgoing_by_room ON outgoing (room)
-    """,
+    "CREATE INDEX outgoing_by_room ON outgoing (room)",
     """
     CREATE TABLE draft (
         room INTEGER NOT NULL, content TEXT NOT NULL, updated_at INTEGER NOT NULL, batch INTEGER NOT NULL,
@@ -57,6 +55,9 @@ STATEMENTS = (
         FOREIGN KEY(event) REFERENCES event (id)
     )
     """,
+    "CREATE INDEX event_by_transaction ON event (room, transaction_id) WHERE transaction_id IS NOT NULL",
+    "ALTER TABLE gap DROP COLUMN leased_until",
+    "ALTER TABLE gap DROP COLUMN leased_by",
     "ALTER TABLE to_device_message ADD COLUMN acked INTEGER DEFAULT 0 NOT NULL",
 )
 

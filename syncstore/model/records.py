@@ -191,6 +191,9 @@ class Profile:
 class Page:
     """A page of a timeline: events and, in their true place, the gaps between them. Newest first.
 
+    Before the newest stands what is on its way to the server, as events whose `source` is `outbox`: their event_id is
+    the transaction_id until the server gives one. `Room.outbox` tells how each of them fares.
+
     older, newer: the ids for `timeline(before=…)` and `timeline(after=…)`; None where nothing is stored beyond.
     """
 
@@ -200,7 +203,7 @@ class Page:
     profiles: dict[str, Profile] = field(default_factory=dict, repr=False)
 
     def profile(self, event: Event) -> Profile:
-        """The sender's name and avatar as they were when an event of this page was sent."""
+        """The sender's name and avatar as they were when an event of this page was sent; of an echo, as they are."""
         return self.profiles[event.event_id]
 
 

@@ -70,7 +70,7 @@ def broken(place: str, error: Exception) -> Failure:
     again = certificate is None and not wrong and not any(isinstance(cause, StoppedError) for cause in chain)
     sent = not any(isinstance(cause, _NEVER_SENT) for cause in chain)
     idle = any(isinstance(cause, IdleClosedError) for cause in chain)
-    return Failure(UnreachableError(f"{place}: {reason}"), again, sent, idle=idle)
+    return Failure(UnreachableError(f"{place}: {reason}", sent=sent), again, sent, idle=idle)
 
 
 def unusable(place: str, error: BodyError) -> Failure:

@@ -215,6 +215,30 @@ class Homeserver:
         """Let the server forget a room that was left."""
         self._post(self._room(room_id, "forget"), {})
 
+    # -- what is said; one attempt each: the outbox knows when to try again
+
+    def send_event(self, room_id: str, type: str, transaction_id: str, content: Mapping[str, Any]) -> str:
+        """PUT /rooms/{roomId}/send/{eventType}/{txnId}: the event_id. The same id again sends nothing."""
+        return self._put(self._room(room_id, "send", type, transaction_id), content)
+
+    def send_state(self, room_id: str, type: str, state_key: str, content: Mapping[str, Any]) -> str:
+        """PUT /rooms/{roomId}/state/{eventType}/{stateKey}: the event_id. Asked again it may make another event."""
+        return self._put(self._room(room_id, "state", type, *([state_key] if state_key else [])), content)
+
+    def redact(self, room_id: str, event_id: str, transaction_id: str, content: Mapping[str, Any]) -> str:
+        """PUT /rooms/{roomId}/redact/{eventId}/{txnId}: the redaction's event_id. content: {} or with a `reason`."""
+        return self._put(self._room(room_id, "redact", event_id, transaction_id), content)
+
+    def send_receipt(self, room_id: str, receipt_type: str, event_id: str, content: Mapping[str, Any]) -> None:
+        """POST /rooms/{roomId}/receipt/{receiptType}/{eventId}. content: {} or with a `thread_id`."""
+        path = join_path(self._sync, "rooms", room_id, "receipt", receipt_type, event_id)
+        call = Call("POST", path, (), WORK_SECONDS, dict(content), once=True)
+        self._transport.send(call, self._token, self._wait)
+
+    def _put(self, path: str, content: Mapping[str, Any]) -> str:
+        call = Call("PUT", path, (), WORK_SECONDS, dict(content), once=True)
+        return pick(self._transport.send(call, self._token, self._wait), "event_id", str)
+
     # -- everything else
 
     def request(self, method: str, path: str, json: Any = None, *, query: Mapping[str, str] | None = None) -> Any:

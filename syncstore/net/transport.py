@@ -30,7 +30,7 @@ class Call:
     """One request.
 
     seconds: silence allowed before and inside the answer, and the time for its head (patience.py). opening: the
-    answer's first byte, b"" for any.
+    answer's first byte, b"" for any. once: one attempt only; who calls knows when to try again.
     What is sent stays out of the repr: it may be a password.
     """
 
@@ -40,6 +40,7 @@ class Call:
     seconds: float
     json: Any = field(default=None, repr=False)
     opening: bytes = b"{"
+    once: bool = False
 
     @property
     def place(self) -> str:
@@ -132,4 +133,4 @@ class Transport:
 
 
 def _may_repeat(call: Call, failure: Failure) -> bool:
-    return failure.again and (call.method != "POST" or not failure.sent)
+    return failure.again and not call.once and (call.method != "POST" or not failure.sent)

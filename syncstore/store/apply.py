@@ -14,6 +14,7 @@ from syncstore.model.records import Applied
 from syncstore.store import room, stripped
 from syncstore.store.account import mark_suspect, write_account, write_quarantine
 from syncstore.store.connection import Connections
+from syncstore.store.echo import confirm_echoes
 from syncstore.store.ephemeral import clear_typing, write_beside
 from syncstore.store.event import Known, Place, known_events, write_events
 from syncstore.store.impostor import is_itself, set_aside_impostors
@@ -71,6 +72,7 @@ def apply_batch(connections: Connections, changes: Changes, asked: Asked) -> App
         _write_rooms(write, changes, tokens, asked.joined)
         write_account(write, changes, snapshot=tokens.since is None and tokens.held is not None)
         _notice_reset(write, tokens)
+        confirm_echoes(write)
         apply_redactions(write)
         derive_rooms(write)
         write.write_touched()

@@ -20,6 +20,7 @@ from syncstore.model.batch import Page, RoomEvent
 from syncstore.store import room
 from syncstore.store.account import write_quarantine
 from syncstore.store.connection import Connections
+from syncstore.store.echo import confirm_echoes
 from syncstore.store.event import Known, Place, known_events, write_events
 from syncstore.store.naming import derive_rooms
 from syncstore.store.redaction import apply_redactions
@@ -107,6 +108,7 @@ def apply_context(connections: Connections, room_id: str, page: Page) -> int:
         write_events(write, row.id, "context", events, known, [places.get(event.event_id) for event in events])
         if places:
             write.touch(row.id, "timeline")
+        confirm_echoes(write)
         apply_redactions(write)
         derive_rooms(write)
         finish_page(write)

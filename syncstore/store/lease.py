@@ -1,7 +1,7 @@
-"""One request per gap at a time, across processes (promise 13): who asks leaves a mark, and takes it away again.
+"""One at a time, across processes: who does something leaves a mark under its name, and takes it away again.
 
-The mark runs out by the clock. Of a process that died on this machine it counts for nothing at once, so that a
-back-fill that was killed can go on; and so does one of this process that a full disk kept from being taken away.
+The mark runs out by the clock. Of a process that died on this machine it counts for nothing at once, so that what was
+killed can go on; and so does one of this process that a full disk kept from being taken away.
 """
 
 from __future__ import annotations
@@ -14,43 +14,65 @@ import time
 from syncstore.store.connection import Connections
 from syncstore.store.gap import GapRow, find_gap
 
-HOLDER = "SELECT leased_until, leased_by FROM gap WHERE id = ?"
-LEASE = "UPDATE gap SET leased_until = ?, leased_by = ? WHERE id = ?"
-RELEASE = "UPDATE gap SET leased_until = NULL, leased_by = NULL WHERE id = ? AND leased_until = ?"
+HOLDER = "SELECT until, holder FROM lease WHERE name = ?"
+TAKE = "INSERT OR REPLACE INTO lease (name, until, holder) VALUES (?, ?, ?)"
+RELEASE = "DELETE FROM lease WHERE name = ? AND until = ?"
+# Marks of the dead that nobody asks about any more.
+SWEEP = "DELETE FROM lease WHERE until < ?"
 
-# What this process asks for now: (gap, end of the lease).
-_asking: set[tuple[int, int]] = set()
+# What this process holds now: (name, end of the lease).
+_holding: set[tuple[str, int]] = set()
+
+
+def take_lease(connections: Connections, name: str, seconds: float) -> int | None:
+    """Take a name: the lease's end, which is its owner's mark too; None while another one has it."""
+    with connections.write() as cursor:
+        until = _take(cursor, name, seconds)
+    if until is not None:
+        _holding.add((name, until))
+    return until
+
+
+def release_lease(connections: Connections, name: str, until: int) -> None:
+    """Let others have it, unless the lease ran out and another one has it already."""
+    _holding.discard((name, until))
+    with connections.write() as cursor:
+        cursor.execute(RELEASE, (name, until))
 
 
 def lease_gap(connections: Connections, gap_id: int, seconds: float) -> tuple[GapRow, int] | None:
-    """Take the gap for one request: it and the lease's end, which is its owner's mark too.
-
-    None while another one has it, or once there is no such gap any more.
-    """
-    now = int(time.time() * 1000)
-    until = now + int(seconds * 1000)
+    """Take a gap for one request (promise 13): it and the lease's end; None too once there is no such gap any more."""
     with connections.write() as cursor:
         gap = find_gap(cursor, gap_id)
-        if gap is None or _is_held(cursor, gap_id, now):
-            return None
-        cursor.execute(LEASE, (until, _own_name(), gap_id))
-    _asking.add((gap_id, until))
+        until = None if gap is None else _take(cursor, gap_lease(gap_id), seconds)
+    if gap is None or until is None:
+        return None
+    _holding.add((gap_lease(gap_id), until))
     return gap, until
 
 
-def release_gap(connections: Connections, gap_id: int, until: int) -> None:
-    """Let others ask again, unless the lease ran out and another one has it."""
-    _asking.discard((gap_id, until))
-    with connections.write() as cursor:
-        cursor.execute(RELEASE, (gap_id, until))
+def gap_lease(gap_id: int) -> str:
+    """The name under which a gap is leased."""
+    return f"gap {gap_id}"
 
 
-def _is_held(cursor: sqlite3.Cursor, gap_id: int, now: int) -> bool:
-    until, holder = cursor.execute(HOLDER, (gap_id,)).fetchone()
-    if until is None or until < now:
+def _take(cursor: sqlite3.Cursor, name: str, seconds: float) -> int | None:
+    now = int(time.time() * 1000)
+    if _is_held(cursor, name, now):
+        return None
+    cursor.execute(SWEEP, (now,))
+    until = now + int(seconds * 1000)
+    cursor.execute(TAKE, (name, until, _own_name()))
+    return until
+
+
+def _is_held(cursor: sqlite3.Cursor, name: str, now: int) -> bool:
+    row = cursor.execute(HOLDER, (name,)).fetchone()
+    if row is None or row[0] < now:
         return False
+    until, holder = row
     if holder == _own_name():
-        return (gap_id, until) in _asking
+        return (name, until) in _holding
     return not _has_died(holder)
 
 
@@ -58,9 +80,9 @@ def _own_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _has_died(holder: str | None) -> bool:
+def _has_died(holder: str) -> bool:
     """Whether a process of this machine is surely gone; of others nobody knows."""
-    host, _, number = (holder or "").rpartition(":")
+    host, _, number = holder.rpartition(":")
     if os.name != "posix" or host != socket.gethostname() or not number.isdigit():
         return False
     try:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from syncstore.model.batch import Page, RoomEvent
 from syncstore.store.account import write_quarantine
 from syncstore.store.connection import Connections
+from syncstore.store.echo import confirm_echoes
 from syncstore.store.event import Known, Place, known_events, write_events
 from syncstore.store.gap import CLOSE, GapRow, find_gap, settle
 from syncstore.store.island import Island, absorb, cut_at_timeline, drop_empty, islands, release, settle_above
@@ -44,6 +45,7 @@ def apply_page(connections: Connections, gap_id: int, asked: str, page: Page, *,
         known = known_events(write, gap.room, page.events)
         fill = _fill_island if gap.kind == "island" else _fill
         added = fill(write, gap, asked, page, known)
+        confirm_echoes(write)
         apply_redactions(write)
         derive_rooms(write)
         write.touch(gap.room, "gaps")

@@ -165,6 +165,7 @@ Index(
 Index("event_by_reply", event.c.room, event.c.in_reply_to, sqlite_where=event.c.in_reply_to.is_not(None))
 Index("event_by_redacts", event.c.room, event.c.redacts, sqlite_where=event.c.redacts.is_not(None))
 Index("event_by_replaces", event.c.room, event.c.replaces, sqlite_where=event.c.replaces.is_not(None))
+Index("event_by_transaction", event.c.room, event.c.transaction_id, sqlite_where=event.c.transaction_id.is_not(None))
 # The state events that have a place: what a key held in history that was filled in (query/history.py).
 Index(
     "event_by_key",
@@ -246,9 +247,7 @@ gap = Table(
     Column("status", Text, nullable=False),  # open, unreachable, closed
     Column("reason", Text),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
-    Column("leased_until", Integer),
     Column("opened_by", Integer, nullable=False),
-    Column("leased_by", Text),  # host:process that asks for a page now
     # Events born in an earlier batch surely lie beyond the older end; 0: nothing is known to.
     Column("older_than", Integer, nullable=False, server_default=text("0")),
     Column("last_walk", Text),  # the token of the page before
@@ -443,13 +442,13 @@ draft = Table(
     _batch(),
 )
 
-# One at a time, across processes: who does it leaves a mark, and takes it away again.
+# Who does now what only one may do at a time, across processes (lease.py).
 lease = Table(
     "lease",
     metadata,
     Column("name", Text, primary_key=True),
     Column("until", Integer, nullable=False),
-    Column("holder", Text, nullable=False),
+    Column("holder", Text, nullable=False),  # host:process
     sqlite_with_rowid=False,
 )
 

@@ -41,7 +41,12 @@ FREEZE_COVERAGE = """
         covered_batch = (SELECT coalesce(max(id), 0) + 1 FROM batch)
     WHERE membership = 'join' AND covered_to IS NULL
 """
+# Transaction ids are per device: no echo will tell the new one what became of these.
 REBIND = (
+    """
+    UPDATE outgoing SET status = 'parked', attempted_at = NULL, reason = 'it may have been sent, by the device before'
+    WHERE status = 'sending' AND kind IN ('event', 'redaction')
+    """,
     "UPDATE stream SET token = NULL WHERE name = 'sync'",
     "DELETE FROM to_device_message",
     "DELETE FROM server_filter",

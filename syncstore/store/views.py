@@ -164,6 +164,16 @@ VIEWS: dict[str, str] = {
     "quarantine": """
         SELECT id, batch, room_id, section, event_id, reason_code, reason, raw FROM quarantined
     """,
+    "outbox": """
+        SELECT o.transaction_id, r.room_id, o.type, o.content, o.status AS state, o.reason, o.attempts, o.event_id,
+            strftime('%Y-%m-%dT%H:%M:%fZ', o.created_at / 1000.0, 'unixepoch') AS created_at, o.kind, o.state_key,
+            o.target, o.batch
+        FROM outgoing o JOIN room r ON r.id = o.room
+    """,
+    "drafts": """
+        SELECT r.room_id, d.content, strftime('%Y-%m-%dT%H:%M:%fZ', d.updated_at / 1000.0, 'unixepoch') AS updated_at
+        FROM draft d JOIN room r ON r.id = d.room
+    """,
     "device_lists": "SELECT user_id, change, batch FROM device_list",
     "suspects": """
         SELECT room_id, suspect AS reason, suspect_batch AS batch FROM room WHERE suspect IS NOT NULL

@@ -14,7 +14,8 @@ ACCOUNT = 0
 NEW_BATCH = "INSERT INTO batch (kind, received_at) VALUES (?, ?)"
 START = """
     SELECT user_id, one_time_keys, fallback_keys, (SELECT coalesce(max(id), 0) FROM event),
-        EXISTS (SELECT 1 FROM room WHERE summary_joined IS NOT NULL), EXISTS (SELECT 1 FROM waiting_redaction)
+        EXISTS (SELECT 1 FROM room WHERE summary_joined IS NOT NULL), EXISTS (SELECT 1 FROM waiting_redaction),
+        EXISTS (SELECT 1 FROM outgoing)
     FROM own_account
 """
 TOUCHED = insert(touched)
@@ -41,13 +42,14 @@ class Write:
         self.kind = kind
         self.now = now  # milliseconds
         found = cursor.execute(START).fetchone()
-        self.user_id, one_time, fallback, last_event, counts_members, any_waiting = found
+        self.user_id, one_time, fallback, last_event, counts_members, any_waiting, any_outgoing = found
         self.keys: tuple[str | None, str | None] = (one_time, fallback)  # of one-time keys, of fallback keys
         self.first_event: int = last_event + 1
         self.next_event = self.first_event
         # Whether the server has ever counted members for us: then it loads them lazily.
         self.counts_members = bool(counts_members)
         self.any_waiting = bool(any_waiting)  # redactions of events that were not there yet
+        self.any_outgoing = bool(any_outgoing)  # something in the outbox, whose echo may come
         self.event_count = 0
         self.known_count = 0
         self.quarantined_count = 0

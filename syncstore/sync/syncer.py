@@ -11,17 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from syncstore.errors import (
-    RateLimitedError,
     RemoteError,
     ServerError,
     StaleBatchError,
     StoreLockedError,
     SyncStoreError,
-    UnreachableError,
     WireError,
 )
 from syncstore.ingest import SyncStore
@@ -32,6 +29,8 @@ from syncstore.sync.backfill import fill, fill_all
 from syncstore.sync.jump import jump, jump_to_date
 from syncstore.sync.pace import FAILURE_CAP, IDLE_CAP, Pace
 from syncstore.sync.recording import Recorded, Recorder
+from syncstore.sync.sender import Flushed, Sender, SendingThread
+from syncstore.sync.status import Connection, Status
 from syncstore.sync.verify import repair as mend
 from syncstore.sync.verify import verify
 
@@ -39,22 +38,13 @@ _STALE_TRIES = 5
 _AT_ONCE = 1.0  # seconds: a long poll that brings nothing takes longer
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Where the loop stands: `asking`, `storing` or `waiting` (after `error`, for `seconds`)."""
-
-    kind: str
-    since: str | None = None
-    error: str | None = None
-    seconds: float | None = None
-
-
 class Syncer:
     """Keeps a store up to date with its homeserver.
 
     filter: a filter definition; what would lose events is refused (promise 18). timeout: of the long poll, in
-    milliseconds. full_members: ask for all members instead of loading them lazily. on_batch: called after each commit.
-    on_status: called when the loop begins to ask, to store, to wait. record: a folder that keeps every response.
+    milliseconds. full_members: ask for all members instead of loading them lazily. on_batch: called after each commit,
+    by the thread that made it. on_status: called when the loop begins to ask, to store, to wait; `connection` is what
+    follows from it. record: a folder that keeps every response.
 
     Raises FilterError for a filter that is not safe.
     """
@@ -74,7 +64,9 @@ class Syncer:
     ) -> None:
         self.server = server
         self.store = store
-        # True while the loop only waits for the network: then, and only then, it may be interrupted by an exception.
+        self.connection = Connection()
+        # True while the main thread only waits for the network: then, and only then, may a signal end it by an
+        # exception.
         self.interruptible = False
         self._filter = checked_filter(filter) if filter is not None else default_filter(full_members=full_members)
         self._timeout = timeout
@@ -91,7 +83,7 @@ class Syncer:
         return self._turn(timeout=0)
 
     def run_forever(self, stop: threading.Event | None = None) -> None:
-        """Sync until `stop` is set: a batch that was fetched is committed first.
+        """Sync, and send what is queued, until `stop` is set: a batch that was fetched is committed first.
 
         A server out of reach, or one whose answer is no response, is asked again, ever more slowly, without end; so is
         one that answers at once with nothing, and so after another process has held the file for too long. A request
@@ -101,28 +93,40 @@ class Syncer:
         stop = stop or threading.Event()
         server = self.server
         before = server.pause, server.stopped, server.on_retry
-        server.pause, server.stopped, server.on_retry = self._pause_until(stop), stop.is_set, self._tell_waiting
+        sending = SendingThread(Sender(server, self.store, self.run_once), self.store)
+        server.pause, server.on_retry = self._pause_until(stop), self._tell_waiting
+        server.stopped = lambda: stop.is_set() or sending.ended
         try:
-            self._loop(stop, server.pause)
+            with sending:
+                self._loop(stop, server.pause, sending)
         finally:
             server.pause, server.stopped, server.on_retry = before
+            self.connection = Connection("stopped", self.connection.error)
 
-    def _loop(self, stop: threading.Event, wait: Callable[[float], None]) -> None:
+    def flush(self) -> Flushed:
+        """Send what is queued, and what of it can be sent now. Raises RemoteError kinds: what was not sent waits.
+
+        Nothing is done while another process sends. `run_forever` does this by itself.
+        """
+        return Sender(self.server, self.store, self.run_once).flush()
+
+    def _loop(self, stop: threading.Event, wait: Callable[[float], None], sending: SendingThread) -> None:
         failing, idle = Pace(FAILURE_CAP), Pace(IDLE_CAP)
-        while not stop.is_set():
+        while not stop.is_set() and not sending.ended:
             started, since = time.monotonic(), self.store.token
             try:
                 applied = self._turn(timeout=self._timeout)
             except (RemoteError, WireError, StaleBatchError, StoreLockedError) as error:
-                if stop.is_set():
+                if stop.is_set() or sending.ended:
                     return
-                if not _passing(error):
+                if not passing(error):
                     raise
                 seconds = failing.next(getattr(error, "retry_after", None))
                 self._tell_waiting(error, seconds)
                 wait(seconds)
                 continue
-            failing.reset()
+            if failing.reset():
+                sending.wake()
             stands_still = applied.batch is None or self.store.token == since
             if stands_still and time.monotonic() - started < _AT_ONCE:
                 wait(idle.next())  # no long poll: without a pause this would be a request after the other
@@ -240,6 +244,9 @@ class Syncer:
     @contextmanager
     def _waiting(self) -> Iterator[None]:
         """Nothing is being written inside: an exception may end it at any point."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before, self.interruptible = self.interruptible, True
         try:
             yield
@@ -250,16 +257,6 @@ class Syncer:
         self._tell(Status("waiting", error=str(error), seconds=seconds))
 
     def _tell(self, status: Status) -> None:
+        self.connection = self.connection.after(status)
         if self._on_status is not None:
             self._on_status(status)
-
-
-def _passing(error: SyncStoreError) -> bool:
-    """Whether asking again later may help.
-
-    An error without errcode is none of a homeserver: a proxy, a network that wants a login first. Only a redirect that
-    is meant to last says that the address is wrong.
-    """
-    if isinstance(error, ServerError):
-        return error.status not in (301, 308) and (error.errcode is None or error.status >= 500)
-    return isinstance(error, UnreachableError | RateLimitedError | WireError | StaleBatchError | StoreLockedError)

@@ -20,7 +20,7 @@ from tests.account.server import Account
 from tests.sync.fake import Modelled, answer
 
 # Columns that tell of the clock or of the process, not of the account.
-CLOCKS = {"received_at", "updated_at", "created_at", "fetch_ms", "apply_ms", "leased_until", "leased_by"}
+CLOCKS = {"received_at", "updated_at", "created_at", "fetch_ms", "apply_ms", "until", "holder"}
 TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
 PAGE = 4
 

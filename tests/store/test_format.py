@@ -150,6 +150,7 @@ TO_FORMAT_1 = (
     *DROP_VIEWS,
     *(f"DROP TABLE {name}" for name in ("outgoing", "draft", "lease", "consumer", "decrypted")),
     "ALTER TABLE to_device_message DROP COLUMN acked",
+    "DROP INDEX event_by_transaction",
     "ALTER TABLE touched RENAME TO touched_now",
     """
     CREATE TABLE touched (
@@ -164,7 +165,7 @@ TO_FORMAT_1 = (
     "DROP INDEX event_by_key",
     "DROP INDEX event_by_relation",
     "ALTER TABLE event DROP COLUMN in_reply_to",
-    "ALTER TABLE gap DROP COLUMN leased_by",
+    "ALTER TABLE gap ADD COLUMN leased_until INTEGER",
     "ALTER TABLE gap DROP COLUMN older_than",
     "ALTER TABLE gap DROP COLUMN last_walk",
     "ALTER TABLE gap DROP COLUMN ended_at",

@@ -45,14 +45,16 @@ def state_map_at(
 
 
 def profiles(cursor: sqlite3.Cursor, room_id: str, events: list[Event]) -> dict[str, Profile]:
-    """The senders of events that have a place, as they were called when they sent them, by event_id."""
+    """The senders of events as they were called when they sent them, by event_id; an echo has no place yet."""
     past = history(cursor, room_id)
     if past is None:
         return {}
     keys = past.keys("m.room.member", dict.fromkeys(one.sender for one in events))
     answers: dict[str, tuple[str, int | None]] = {}
     for one in events:
-        if one.segment is not None and one.position is not None:
+        if one.segment is None or one.position is None:
+            answers[one.event_id] = (one.sender, None)
+        else:
             answers[one.event_id] = (one.sender, past.at(keys[one.sender], (one.segment, one.position)).event)
     made = _profiles(cursor, room_id, set(answers.values()))
     return {event_id: made[answer] for event_id, answer in answers.items()}
