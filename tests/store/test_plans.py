@@ -128,8 +128,9 @@ def test_p30_no_statement_walks_through_what_grows(db: sqlite3.Connection, analy
 def _pretend_large(db: sqlite3.Connection) -> None:
     """ANALYZE, and then the counts of an account of a thousand rooms and ten million events."""
     db.execute("ANALYZE")
+    db.execute("DELETE FROM sqlite_stat1 WHERE tbl = 'outgoing'")  # what is on its way stays as little as it is
     for table, index, columns in db.execute("SELECT tbl, idx, stat FROM sqlite_stat1").fetchall():
-        rows = 1000 if table in ("room", "gap", "outgoing") else 1 if table in ("own_account", "stream") else 10**7
+        rows = 1000 if table in ("room", "gap") else 1 if table in ("own_account", "stream") else 10**7
         first, *others = columns.split()
         assert first.isdigit()
         depth = len(others)
