@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from itertools import compress
 from operator import attrgetter, ne
@@ -50,10 +50,10 @@ class RoomRow:
     batch: int
     covered_batch: int | None
     counts_threads: int  # whether any thread of it has an unread count; a table of its own, no column
-    stored: Values = ()  # all of the above as the file has it
+    stored: Values = field(default=(), kw_only=True)  # all of the above as the file has it
 
 
-_COLUMNS = [field.name for field in fields(RoomRow)][:-2]
+_COLUMNS = [one.name for one in fields(RoomRow)][:-2]
 _POSITIONS = range(len(_COLUMNS))
 _SELECT = (
     "SELECT " + ", ".join(_COLUMNS) + ", EXISTS (SELECT 1 FROM thread_count WHERE room = room.id) FROM room WHERE "
@@ -68,13 +68,13 @@ _values: Callable[[RoomRow], Values] = attrgetter(*_COLUMNS)
 def find(write: Write, room_id: str) -> RoomRow | None:
     """The room's row, None if the store has never heard of it."""
     row = write.cursor.execute(LOAD, (room_id,)).fetchone()
-    return None if row is None else RoomRow(*row, row)
+    return None if row is None else RoomRow(*row, stored=row)
 
 
 def find_by_id(write: Write, room: int) -> RoomRow:
     """The row of a room that is known to exist."""
     row = write.cursor.execute(LOAD_BY_ID, (room,)).fetchone()
-    return RoomRow(*row, row)
+    return RoomRow(*row, stored=row)
 
 
 def make(write: Write, room_id: str, membership: str) -> RoomRow:
