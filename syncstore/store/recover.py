@@ -194,7 +194,7 @@ def _mend(cursor: sqlite3.Cursor, saved: list[Saved], lacking: Iterable[int]) ->
         cursor.execute(DROP_GAPS, (room,))
         cursor.execute(NEW_SEGMENT, (SEGMENT_SPACING, room))
         cursor.execute(WALK_ALL, (token, write.batch, room))
-        write.touch(room, "gaps")
+        write.touch(room, "gap")
     if not whole:
         cursor.execute("UPDATE room SET members_synced = 0")
         cursor.execute(FREEZE_COVERAGE)

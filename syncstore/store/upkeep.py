@@ -67,7 +67,7 @@ def forget(connections: Connections, room_id: str) -> None:
         for statement in FORGET:
             cursor.execute(statement, row)
         write = Write(cursor, "prune", int(time.time() * 1000))
-        write.touch(ACCOUNT, "forgotten")
+        write.touch(ACCOUNT, "room", "remove")  # its id is forgotten too
         write.write_touched()
     connections.checkpoint()
 
