@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from syncstore.errors import NotFoundError
 from syncstore.later import Later
+from syncstore.model.change import Change
 from syncstore.model.outgoing import Outgoing
 from syncstore.model.records import Event, Gap, Page, Reaction, StateAt, StrippedEvent, Thread
 from syncstore.model.room_records import Member, Receipt, RoomRecord, SpaceChild, SpaceNode, SpaceParent
 from syncstore.room_sending import RoomSending, Writer
 from syncstore.store.query import account as account_query
+from syncstore.store.query import changes as changes_query
 from syncstore.store.query import outbox as outbox_query
 from syncstore.store.query import rooms as rooms_query
 from syncstore.store.query import state as state_query
@@ -86,6 +88,21 @@ class Reads:
         """A gap as it is now, None once it is closed."""
         with self._cursors() as cursor:
             return timeline_query.gap(cursor, gap_id)
+
+    def changes(self, since: int, limit: int | None = None) -> list[Change]:
+        """What commits changed after a place in the feed (`last_change`, or the `seq` of a change), in order.
+
+        Go on from the seq of the last one: nothing is told twice or left out. limit: about how many at once; changes
+        that share a seq are never parted.
+        """
+        with self._cursors() as cursor:
+            return changes_query.changes(cursor, since, limit)
+
+    @property
+    def last_change(self) -> int:
+        """The newest place in the feed: read what you show and this in one snapshot, then follow from here."""
+        with self._cursors() as cursor:
+            return changes_query.last(cursor)
 
     def spaces(self) -> list[SpaceNode]:
         """The spaces that we are in as a tree, with what they name as children; a loop ends where it closes."""

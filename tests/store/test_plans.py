@@ -34,6 +34,7 @@ MAY: dict[str, tuple[str, str]] = {
     "check.LIFTED": ("room", _RARE),
     "check.OWN_USER": ("own_account", _ONE_ROW),
     "check.ROOM_IDS": ("room", _RARE),
+    "consumer.ARRIVALS": ("sort", _EDITS),
     "echo.BY_ID": ("o", _ON_ITS_WAY),
     "echo.BY_TRANSACTION": ("o", _ON_ITS_WAY),
     "gap.WAS_THERE": ("sqlite_sequence", "SQLite's own counters are few"),
