@@ -15,7 +15,8 @@ from syncstore.model.change import Arrival, Change
 from syncstore.model.outgoing import Outgoing
 from syncstore.model.records import Applied, Event, Filled, Gap, Info, Page, StrippedEvent
 from syncstore.model.room_records import Member, Receipt
-from syncstore.reads import Room, Snapshot
+from syncstore.reads import Snapshot
+from syncstore.room import Room
 
 if TYPE_CHECKING:
     from syncstore.encryption import decrypt, encrypt, rekey

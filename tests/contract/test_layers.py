@@ -23,7 +23,8 @@ MAY_SEE: dict[str, set[str]] = {
     "net": {"model", "errors"},
     "later": set(),
     "room_sending": {"later", "store", "model", "errors"},
-    "reads": {"later", "room_sending", "store", "model", "errors"},
+    "room": {"later", "room_sending", "store", "model", "errors"},
+    "reads": {"later", "room", "room_sending", "store", "model", "errors"},
     "writing": {"wire", "reduce", "store", "model", "errors"},
     "encryption": {"store", "errors"},
     "walking": {"later", "reads", "writing", "store", "model", "errors"},
@@ -46,7 +47,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "rich": ("cli",),
     "platformdirs": ("cli",),
     "keyring": ("net/tokens.py", "cli/passphrase.py"),
-    "sqlite3": ("store", "reads.py", "cli/sql.py"),
+    "sqlite3": ("store", "reads.py", "room.py", "cli/sql.py"),
 }
 
 

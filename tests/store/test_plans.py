@@ -79,6 +79,7 @@ MAY: dict[str, tuple[str, str]] = {
     "query.timeline.NEWER": ("sort", _EDITS),
     "query.timeline.OLDER": ("sort", _EDITS),
     "query.timeline.ONE": ("sort", _EDITS),
+    "recover.AFTER_CONSUMERS": ("consumer", _RARE),
     "recover.COUNT_MEMBERS": ("room", _RARE),
     "recover.FREEZE_COVERAGE": ("room", _RARE),
     "recover.LAST_PLACES": ("room", _RARE),
