@@ -25,7 +25,7 @@ _Rule = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PushActions:
-    """What to do about an event: whether to notify, to highlight, and with which sound; by which rule, None for none."""
+    """What to do about an event: notify, highlight, play a sound; rule_id: by which rule, None for none."""
 
     notify: bool = False
     highlight: bool = False

@@ -31,9 +31,9 @@ MAY_SEE: dict[str, set[str]] = {
     "sending": {"walking", "later", "store", "model"},
     "following": {"sending", "later", "store", "model"},
     "ingest": {"following", "later", "reads", "writing", "store", "model", "errors"},
-    "__init__": {"encryption", "ingest", "reads", "net", "sync", "model", "errors"},
-    "sync": {"", "ingest", "reads", "net", "model", "errors"},
-    "cli": {"", "encryption", "sync", "ingest", "reads", "wire", "reduce", "store", "net", "model", "errors"},
+    "__init__": {"encryption", "ingest", "reads", "room", "net", "sync", "model", "errors"},
+    "sync": {"", "ingest", "reads", "room", "net", "model", "errors"},
+    "cli": {"", "encryption", "sync", "ingest", "reads", "room", "wire", "reduce", "store", "net", "model", "errors"},
     "__main__": {"cli"},
 }
 ROOMS: dict[str, tuple[str, ...]] = {

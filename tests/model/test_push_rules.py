@@ -77,7 +77,7 @@ def test_who_may_notify_a_room() -> None:
 
 
 def test_the_first_enabled_rule_counts_in_the_order_of_the_kinds() -> None:
-    found = {
+    found: dict[str, Any] = {
         "global": {
             "underride": [{"rule_id": "u", "actions": ["notify"], "conditions": []}],
             "sender": [{"rule_id": "@ann:x", "actions": ["notify"]}],

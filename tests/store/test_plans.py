@@ -54,6 +54,7 @@ MAY: dict[str, tuple[str, str]] = {
     "query.history.ROOM": ("a", _ONE_ROW),
     "query.history.SEGMENTS": ("s", "s are the segments of one room, found from index entry to index entry"),
     "query.history.SENT": ("sort", "sorts what was sent for the keys asked for"),
+    "query.account.OWN_USER": ("a", _ONE_ROW),
     "query.outbox.ALL": ("o", _ON_ITS_WAY),
     "query.outbox.ECHOES": ("own_account", _ONE_ROW),
     "query.outbox.TO_SEND": ("o sort", _ON_ITS_WAY),
