@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from syncstore.following import Following
+from syncstore.crypto import Crypto
 from syncstore.later import Later
 from syncstore.model.records import Applied, Gap, Info
 from syncstore.reads import Snapshot
@@ -40,7 +40,7 @@ def _said(token: str | _Stored | None) -> str | None:
     return None if isinstance(token, _Stored) else token
 
 
-class SyncStore(Following):
+class SyncStore(Crypto):
     """One Matrix account in one SQLite file. Threads may share one; reads never wait for the writer.
 
     Every read method of `Snapshot` is here too, each as a snapshot of its own.

@@ -14,7 +14,7 @@ from syncstore.store.prune import prune
 from syncstore.store.query.drift import message_drift, state_drift
 from syncstore.store.repair import mark_left, restate, walk_again
 from syncstore.store.upkeep import backup, bind, compact, drop_filter, forget, keep_filter, rebind
-from syncstore.wire import parse, parse_context, parse_members, parse_page, parse_start, parse_state
+from syncstore.wire import parse, parse_context, parse_members, parse_page, parse_payload, parse_start, parse_state
 
 __all__ = [
     "Asked",
@@ -38,6 +38,7 @@ __all__ = [
     "parse_context",
     "parse_members",
     "parse_page",
+    "parse_payload",
     "parse_start",
     "parse_state",
     "prune",

@@ -50,11 +50,28 @@ STATEMENTS = (
     """,
     """
     CREATE TABLE decrypted (
-        event INTEGER NOT NULL, type TEXT NOT NULL, content TEXT NOT NULL, odd INTEGER NOT NULL, rel_type TEXT,
-        relates_to TEXT, in_reply_to TEXT, batch INTEGER NOT NULL, PRIMARY KEY (event),
-        FOREIGN KEY(event) REFERENCES event (id)
+        event INTEGER NOT NULL, type TEXT NOT NULL, content TEXT NOT NULL, odd INTEGER NOT NULL,
+        batch INTEGER NOT NULL, PRIMARY KEY (event), FOREIGN KEY(event) REFERENCES event (id)
     )
     """,
+    """
+    CREATE TABLE undecrypted (
+        event INTEGER NOT NULL, session_id TEXT, PRIMARY KEY (event), FOREIGN KEY(event) REFERENCES event (id)
+    )
+    """,
+    "CREATE INDEX undecrypted_by_session ON undecrypted (session_id)",
+    """
+    INSERT INTO undecrypted (event, session_id)
+    SELECT id, CASE WHEN odd = 0 AND json_type(content, '$.session_id') = 'text' THEN content ->> '$.session_id' END
+    FROM event WHERE type = 'm.room.encrypted' AND state_key IS NULL AND redacted_by IS NULL
+    """,
+    """
+    CREATE TABLE to_device_done (
+        name TEXT NOT NULL, message INTEGER NOT NULL, PRIMARY KEY (name, message),
+        FOREIGN KEY(message) REFERENCES to_device_message (id)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX to_device_done_by_message ON to_device_done (message)",
     "CREATE INDEX event_by_transaction ON event (room, transaction_id) WHERE transaction_id IS NOT NULL",
     "ALTER TABLE gap DROP COLUMN leased_until",
     "ALTER TABLE gap DROP COLUMN leased_by",

@@ -40,6 +40,13 @@ class Event:
     in_reply_to: str | None
     edited_by: str | None
     edit_json: str | None
+    decrypted_type: str | None
+    decrypted_json: str | None
+
+    @property
+    def decrypted(self) -> dict[str, Any] | None:
+        """The content of `decrypted_type` that was attached to an encrypted event, None if none was."""
+        return None if self.decrypted_json is None else decode(self.decrypted_json)
 
     @property
     def content(self) -> dict[str, Any]:
@@ -87,14 +94,17 @@ class Event:
         return event
 
     def parsed(self) -> EventContent:
-        """The content as a typed model of the spec.
+        """The content as a typed model of the spec; of an encrypted event, what was attached to it.
 
         Raises ContentError, naming the field, if it is not what the spec says for this type. The stored event is
         unharmed. A redacted event as a rule no longer fits its type: look at `redacted_by` first.
         """
         from syncstore.model.content import parse_content
 
-        return parse_content(self.type, self.content, where=f"event {self.event_id} in {self.room_id}")
+        where = f"event {self.event_id} in {self.room_id}"
+        if self.decrypted_type is not None:
+            return parse_content(self.decrypted_type, self.decrypted or {}, where=where)
+        return parse_content(self.type, self.content, where=where)
 
 
 @dataclass(frozen=True, slots=True)

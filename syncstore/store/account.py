@@ -8,6 +8,7 @@ from syncstore.model.batch import Bad
 from syncstore.model.changes import Changes, PresenceRow, ToDeviceRow
 from syncstore.model.json_text import decode
 from syncstore.store.ephemeral import write_account_data, write_unknown
+from syncstore.store.inbox import SWEEP, digest
 from syncstore.store.schema import device_list, direct_room, quarantined, to_device_message, user_presence
 from syncstore.store.statement import insert, replace
 from syncstore.store.write import ACCOUNT, Write
@@ -18,7 +19,7 @@ MARK_ALL_DEVICE_LISTS = "UPDATE device_list SET change = 'changed', batch = ?"
 EVERYBODY = "*"
 INSERT_TO_DEVICE = insert(to_device_message)
 NEWEST_TO_DEVICE = """
-    SELECT id, sender, type, content FROM to_device_message
+    SELECT id, acked, sender, type, content FROM to_device_message
     WHERE batch = (SELECT max(batch) FROM to_device_message) ORDER BY id
 """
 DELIVERED_AGAIN = "UPDATE to_device_message SET batch = ? WHERE id = ?"
@@ -102,16 +103,17 @@ def _to_device(write: Write, rows: list[ToDeviceRow], *, snapshot: bool) -> None
     """
     known: dict[tuple[str, str, str], list[int]] = {}
     if snapshot and rows:
-        for number, *key in write.cursor.execute(NEWEST_TO_DEVICE).fetchall():
-            known.setdefault((key[0], key[1], key[2]), []).append(number)
+        for number, acked, sender, type_, content in write.cursor.execute(NEWEST_TO_DEVICE).fetchall():
+            known.setdefault((sender, type_, content if acked else digest(content)), []).append(number)
     values: list[tuple[object, ...]] = []
     for row in rows:
-        if same := known.get((row.sender, row.type, row.content)):
+        if known and (same := known.get((row.sender, row.type, digest(row.content)))):
             write.cursor.execute(DELIVERED_AGAIN, (write.batch, same.pop(0)))
         else:
             values.append((None, *row, write.batch, 0))
     if values:
         write.cursor.executemany(INSERT_TO_DEVICE, values)
+        write.cursor.execute(SWEEP)  # no snapshot can repeat the older ones any more
         write.touch(ACCOUNT, "to_device")
 
 

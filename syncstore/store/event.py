@@ -8,7 +8,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from syncstore.model.batch import RoomEvent
-from syncstore.store.schema import event
+from syncstore.model.text import is_text
+from syncstore.store.schema import event, undecrypted
 from syncstore.store.statement import insert
 from syncstore.store.write import Redaction, Write
 
@@ -19,6 +20,7 @@ INSERT_PLAIN = insert(
     *("id", "room", "event_id", "type", "state_key", "sender", "origin_server_ts", "content", "unsigned", "odd"),
     *("source", "segment", "position", "prev_batch", "batch", "changed"),
 )
+INSERT_UNDECRYPTED = insert(undecrypted)
 FIND_EVENTS = """
     SELECT event_id, id, segment, position, redacted_by, type, state_key, batch FROM event
     WHERE room = ? AND event_id IN ({})
@@ -95,6 +97,7 @@ def write_events(
     """
     rows: list[tuple[object, ...]] = []
     plain: list[tuple[object, ...]] = []
+    encrypted: list[tuple[object, ...]] = []
     ids: dict[str, int] = {}
     batch, number = write.batch, write.next_event
     for at, one in enumerate(events):
@@ -120,6 +123,9 @@ def write_events(
                 write.renewed.append(stored.id)
         if one.type == "m.room.redaction":
             write.brings_redactions = True
+        elif one.type == "m.room.encrypted" and stored is None and one.state_key is None:
+            session_id = one.body.get("session_id")
+            encrypted.append((number - 1, session_id if is_text(session_id) else None))
         if one.replaces is not None:
             write.brings_replaced = True
             if not one.replaces:
@@ -133,6 +139,8 @@ def write_events(
         write.cursor.executemany(INSERT_PLAIN, plain)
     if rows:
         write.cursor.executemany(INSERT_EVENT, rows)
+    if encrypted:
+        write.cursor.executemany(INSERT_UNDECRYPTED, encrypted)
     if source in _ORIGINS:
         split = write.next_event + sum(one.event_id not in known for one in events[:live_from])
         write.touch_events(room, write.next_event, split, _origin(source, live=False))

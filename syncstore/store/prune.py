@@ -47,6 +47,8 @@ _DOOMED = """
         AND NOT EXISTS (SELECT 1 FROM replaced_state WHERE event = event.id)))
 """
 DROP_COPIES = f"DELETE FROM bundled_copy WHERE event IN (SELECT id FROM event WHERE {_DOOMED})"
+DROP_DECRYPTED = f"DELETE FROM decrypted WHERE event IN (SELECT id FROM event WHERE {_DOOMED})"
+DROP_UNDECRYPTED = f"DELETE FROM undecrypted WHERE event IN (SELECT id FROM event WHERE {_DOOMED})"
 DROP_EVENTS = f"DELETE FROM event WHERE {_DOOMED}"
 DROP_GAPS = "DELETE FROM gap WHERE room = ? AND segment < ?"
 # Also over a gap that was there: its walk has passed by what it knew to be stored below, and that is gone now.
@@ -127,7 +129,8 @@ def _drop(write: Write, room: int, cut: Place, token: str | None) -> int:
     segment = cut[0]
     run(DROP_HISTORY, (room, *cut))
     dropped = run(UNPLACE, (room, *cut, write.batch)).rowcount
-    run(DROP_COPIES, (room, *cut))
+    for statement in (DROP_COPIES, DROP_DECRYPTED, DROP_UNDECRYPTED):
+        run(statement, (room, *cut))
     dropped += run(DROP_EVENTS, (room, *cut)).rowcount
     run(DROP_GAPS, (room, segment))
     if not _is_island(write, room, segment):  # an island's own gap goes down to whatever lies below

@@ -40,6 +40,8 @@ STRIP = """
         in_reply_to = NULL, redacted_by = ?, changed = ?
     WHERE id = ?
 """
+DROP_DECRYPTED = "DELETE FROM decrypted WHERE event = ?"
+DROP_UNDECRYPTED = "DELETE FROM undecrypted WHERE event = ?"
 EMPTY_QUARANTINE = """
     UPDATE quarantined SET raw = NULL, reason = reason || ' (redacted)'
     WHERE event_id = ? AND raw IS NOT NULL AND room_id = (SELECT room_id FROM room WHERE id = ?)
@@ -120,6 +122,9 @@ def _redact(write: Write, redaction: Redaction, version: str | None) -> None:
     strip_copies(write, room, event_id, target, version)
     mute = write.cursor.execute(IS_REDACTED, (room, by)).fetchone() is not None
     write.cursor.execute(STRIP, (*stripped(target, version, mute=mute), by, write.batch, target.id))
+    if target.type == "m.room.encrypted":
+        write.cursor.execute(DROP_DECRYPTED, (target.id,))
+        write.cursor.execute(DROP_UNDECRYPTED, (target.id,))
     write.stripped_count += 1
     write.touch(room, "event", first_row=target.id, last_row=target.id)
     if target.state_key is not None:

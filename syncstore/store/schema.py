@@ -330,7 +330,7 @@ to_device_message = Table(
     Column("extra", Text),
     Column("odd", Integer, nullable=False),
     _batch(),
-    Column("acked", Integer, nullable=False, server_default=text("0")),  # kept while a snapshot may repeat it
+    Column("acked", Integer, nullable=False, server_default=text("0")),  # by all; content is then a digest (inbox.py)
     sqlite_autoincrement=True,
 )
 Index("to_device_message_by_batch", to_device_message.c.batch)
@@ -452,13 +452,23 @@ lease = Table(
     sqlite_with_rowid=False,
 )
 
+# What single consumers have done of the inbox, out of order too.
+to_device_done = Table(
+    "to_device_done",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("message", Integer, ForeignKey("to_device_message.id"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+Index("to_device_done_by_message", to_device_done.c.message)
+
 # How far each durable consumer has come.
 consumer = Table(
     "consumer",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("stream", Text, primary_key=True),  # events, to_device, device_lists, device_keys
-    Column("seq", Integer, nullable=False),  # of `touched`: up to it everything is done
+    Column("stream", Text, primary_key=True),  # events, to_device, device_lists
+    Column("seq", Integer, nullable=False),  # of `touched`, up to which all is done; of device lists the batch
     Column("last_row", Integer, nullable=False),  # of the row after it, this one too
     Column("updated_at", Integer, nullable=False),
     sqlite_with_rowid=False,
@@ -471,8 +481,14 @@ decrypted = Table(
     Column("type", Text, nullable=False),
     Column("content", Text, nullable=False),
     Column("odd", Integer, nullable=False),
-    Column("rel_type", Text),
-    Column("relates_to", Text),
-    Column("in_reply_to", Text),
     _batch(),
 )
+
+# Encrypted events that nobody has attached the content of, by the key that they need.
+undecrypted = Table(
+    "undecrypted",
+    metadata,
+    Column("event", Integer, ForeignKey("event.id"), primary_key=True, autoincrement=False),
+    Column("session_id", Text),
+)
+Index("undecrypted_by_session", undecrypted.c.session_id)

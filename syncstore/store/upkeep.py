@@ -30,6 +30,7 @@ FORGET = (
     "DELETE FROM outgoing WHERE room = ?",
     "DELETE FROM draft WHERE room = ?",
     "DELETE FROM decrypted WHERE event IN (SELECT id FROM event WHERE room = ?)",
+    "DELETE FROM undecrypted WHERE event IN (SELECT id FROM event WHERE room = ?)",
     "DELETE FROM event WHERE room = ?",
     "DELETE FROM touched WHERE room = ?",
     "DELETE FROM quarantined WHERE room_id = (SELECT room_id FROM room WHERE id = ?)",
@@ -48,6 +49,7 @@ REBIND = (
     WHERE status = 'sending' AND kind IN ('event', 'redaction')
     """,
     "UPDATE stream SET token = NULL WHERE name = 'sync'",
+    "DELETE FROM to_device_done",
     "DELETE FROM to_device_message",
     "DELETE FROM server_filter",
     "DELETE FROM device_list",

@@ -14,7 +14,10 @@ LATEST_EDIT = """
     WHERE x.room = e.room AND x.relates_to = e.event_id AND x.rel_type = 'm.replace' AND x.sender = e.sender
         AND x.type = e.type AND x.state_key IS NULL AND e.state_key IS NULL AND e.rel_type IS NOT 'm.replace'
         AND e.redacted_by IS NULL
-        AND x.odd & 4 = 0 AND json_type(x.content, '$."m.new_content"') = 'object'
+        AND CASE WHEN x.type <> 'm.room.encrypted'
+            THEN x.odd & 4 = 0 AND json_type(x.content, '$."m.new_content"') = 'object'
+            ELSE EXISTS (SELECT 1 FROM decrypted d WHERE d.event = x.id AND d.odd & 4 = 0
+                AND json_type(d.content, '$."m.new_content"') = 'object') END
     ORDER BY x.origin_server_ts DESC, x.event_id DESC LIMIT 1)
 """
 
@@ -23,10 +26,14 @@ _EVENT_COLUMNS = """
     coalesce(e.redacts, CASE WHEN e.type = 'm.room.redaction' AND e.odd = 0
         AND json_type(e.content, '$.redacts') = 'text' THEN e.content ->> '$.redacts' END) AS redacts,
     e.redacted_by, e.rel_type, e.relates_to, e.transaction_id, e.source, e.segment, e.position, e.batch,
-    e.in_reply_to, x.event_id AS edited_by
+    e.in_reply_to, x.event_id AS edited_by, d.type AS decrypted_type, d.content AS decrypted_content
 """
 
-_EDITED = "FROM event e JOIN room r ON r.id = e.room LEFT JOIN event x ON x.id = " + LATEST_EDIT
+_EDITED = (
+    "FROM event e JOIN room r ON r.id = e.room LEFT JOIN decrypted d ON d.event = e.id LEFT JOIN event x ON x.id = "
+    + LATEST_EDIT
+    + " LEFT JOIN decrypted y ON y.event = x.id "
+)
 
 _STATE_COLUMNS = """
     r.room_id, r.membership AS room_membership, s.type, s.state_key, e.event_id, e.sender, e.origin_server_ts,
@@ -110,24 +117,28 @@ VIEWS: dict[str, str] = {
         SELECT r.room_id, e.event_id, e.sender, e.origin_server_ts,
             strftime('%Y-%m-%dT%H:%M:%fZ', e.origin_server_ts / 1000.0, 'unixepoch') AS sent_at,
             CASE
-                WHEN x.id IS NULL AND e.odd = 0 AND json_type(e.content, '$.msgtype') = 'text'
-                    THEN e.content ->> '$.msgtype'
-                WHEN x.odd = 0 AND json_type(x.content, '$."m.new_content".msgtype') = 'text'
-                    THEN x.content ->> '$."m.new_content".msgtype'
+                WHEN x.id IS NULL AND coalesce(d.odd, e.odd) = 0
+                        AND json_type(coalesce(d.content, e.content), '$.msgtype') = 'text'
+                    THEN coalesce(d.content, e.content) ->> '$.msgtype'
+                WHEN coalesce(y.odd, x.odd) = 0
+                        AND json_type(coalesce(y.content, x.content), '$."m.new_content".msgtype') = 'text'
+                    THEN coalesce(y.content, x.content) ->> '$."m.new_content".msgtype'
             END AS msgtype,
             CASE
-                WHEN x.id IS NULL AND e.odd = 0 AND json_type(e.content, '$.body') = 'text'
-                    THEN e.content ->> '$.body'
-                WHEN x.odd = 0 AND json_type(x.content, '$."m.new_content".body') = 'text'
-                    THEN x.content ->> '$."m.new_content".body'
+                WHEN x.id IS NULL AND coalesce(d.odd, e.odd) = 0
+                        AND json_type(coalesce(d.content, e.content), '$.body') = 'text'
+                    THEN coalesce(d.content, e.content) ->> '$.body'
+                WHEN coalesce(y.odd, x.odd) = 0
+                        AND json_type(coalesce(y.content, x.content), '$."m.new_content".body') = 'text'
+                    THEN coalesce(y.content, x.content) ->> '$."m.new_content".body'
             END AS body,
             e.in_reply_to, e.segment, e.position, e.batch, x.event_id AS edited_by,
             CASE WHEN e.rel_type = 'm.thread' THEN e.relates_to END AS thread_id
     """
     + _EDITED
     + """
-        WHERE e.type = 'm.room.message' AND e.state_key IS NULL AND e.redacted_by IS NULL AND e.segment IS NOT NULL
-            AND e.rel_type IS NOT 'm.replace'
+        WHERE coalesce(d.type, e.type) = 'm.room.message' AND e.state_key IS NULL AND e.redacted_by IS NULL
+            AND e.segment IS NOT NULL AND e.rel_type IS NOT 'm.replace'
     """,
     "reactions": """
         SELECT r.room_id, e.relates_to AS event_id, e.content ->> '$."m.relates_to".key' AS key, e.sender,
@@ -160,7 +171,7 @@ VIEWS: dict[str, str] = {
     """,
     "typing": "SELECT r.room_id, t.user_id, t.batch FROM typist t JOIN room r ON r.id = t.room",
     "presence": "SELECT user_id, presence, last_active_ts, status_msg, batch FROM user_presence",
-    "to_device": "SELECT id, sender, type, content, batch FROM to_device_message",
+    "to_device": "SELECT id, sender, type, content, batch FROM to_device_message WHERE NOT acked",
     "quarantine": """
         SELECT id, batch, room_id, section, event_id, reason_code, reason, raw FROM quarantined
     """,

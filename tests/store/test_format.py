@@ -148,7 +148,8 @@ def test_opening_an_older_file_upgrades_it(filled: Path, tmp_path: Path, monkeyp
 # What 0002 to 0004 changed, undone: a file as version 1 of the format left it.
 TO_FORMAT_1 = (
     *DROP_VIEWS,
-    *(f"DROP TABLE {name}" for name in ("outgoing", "draft", "lease", "consumer", "decrypted")),
+    *(f"DROP TABLE {name}" for name in ("outgoing", "draft", "lease", "consumer", "decrypted", "undecrypted")),
+    "DROP TABLE to_device_done",
     "ALTER TABLE to_device_message DROP COLUMN acked",
     "DROP INDEX event_by_transaction",
     "ALTER TABLE touched RENAME TO touched_now",

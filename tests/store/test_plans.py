@@ -22,6 +22,7 @@ _ONE_ROW = "the table has one row"
 _ROOMS = "asks about all rooms, of which an account has few"
 _RELATED = "sorts what relates to one event, all of which is the answer"
 _ON_ITS_WAY = "looks at what is on its way, which is little"
+_INBOX = "what nobody has handled yet, and who is to"
 _RARE = "not of every day: a report, a check, a new login"
 _DROPS = "what is dropped is looked through"
 # The only statements that may: what they read whole or whether they sort, and the reason.
@@ -35,12 +36,20 @@ MAY: dict[str, tuple[str, str]] = {
     "check.OWN_USER": ("own_account", _ONE_ROW),
     "check.ROOM_IDS": ("room", _RARE),
     "consumer.ARRIVALS": ("sort", _EDITS),
+    "decryption.LACKING": ("u sort", "from the newest on, no further than asked; " + _EDITS),
+    "decryption.LACKING_OF_SESSION": ("sort", _EDITS),
     "echo.BY_ID": ("o", _ON_ITS_WAY),
     "echo.BY_TRANSACTION": ("o", _ON_ITS_WAY),
     "gap.WAS_THERE": ("sqlite_sequence", "SQLite's own counters are few"),
+    "inbox.DONE_BY_ALL": ("c", _INBOX),
+    "inbox.KEYS": ("own_account", _ONE_ROW),
+    "inbox.LISTS": ("device_list", _INBOX),
+    "inbox.WAITING": ("m", _INBOX),
     "lease.SWEEP": ("lease", "as many rows as there are processes at work"),
     "naming.STRIPPED_MEMBERS": ("sort", "sorts the few members that an invite tells of"),
     "prune.DROP_COPIES": ("room", _DROPS),
+    "prune.DROP_DECRYPTED": ("room", _DROPS),
+    "prune.DROP_UNDECRYPTED": ("room", _DROPS),
     "prune.DROP_EVENTS": ("room", _DROPS),
     "prune.ROOMS": ("room", _ROOMS),
     "query.account.ACCOUNT": ("a", _ONE_ROW),
@@ -90,7 +99,8 @@ MAY: dict[str, tuple[str, str]] = {
     "sending.OWN_STATES": ("own_account sort", "sorts what one key held, after a doubtful attempt"),
     "upkeep.FORGET.13": ("room", _DROPS),
     "upkeep.FORGET.14": ("room", _DROPS),
-    "upkeep.FORGET.15": ("touched", "notes are read by batch; a room is forgotten rarely"),
+    "upkeep.FORGET.15": ("room", _DROPS),
+    "upkeep.FORGET.16": ("touched", "notes are read by batch; a room is forgotten rarely"),
     "upkeep.FREEZE_COVERAGE": ("room", _RARE),
     "upkeep.NEW_DEVICE": ("own_account", _ONE_ROW),
     "upkeep.REBIND.0": ("outgoing", _ON_ITS_WAY),

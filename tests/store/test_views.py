@@ -21,7 +21,7 @@ from tests.store.conftest import Feed, Sql
 
 EVENT = (
     "room_id event_id type state_key sender origin_server_ts content unsigned extra redacts redacted_by rel_type"
-    " relates_to transaction_id source segment position batch in_reply_to edited_by"
+    " relates_to transaction_id source segment position batch in_reply_to edited_by decrypted_type decrypted_content"
 )
 STATE = "room_id room_membership type state_key event_id sender origin_server_ts content batch"
 COLUMNS = {

@@ -90,6 +90,8 @@ def _echo(
         in_reply_to=replied_to(relation),
         edited_by=None,
         edit_json=None,
+        decrypted_type=None,
+        decrypted_json=None,
     )
 
 

@@ -13,7 +13,11 @@ from syncstore.store.views import LATEST_EDIT
 EVENT_COLUMNS = """
     r.room_id, e.event_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.content, e.unsigned, e.extra,
     e.redacts, e.redacted_by, e.rel_type, e.relates_to, e.transaction_id, e.source, e.segment, e.position, e.batch,
-    e.in_reply_to, x.event_id, x.content
+    e.in_reply_to, x.event_id,
+    CASE WHEN x.type <> 'm.room.encrypted' THEN x.content
+        ELSE (SELECT content FROM decrypted WHERE event = x.id) END,
+    CASE WHEN e.type = 'm.room.encrypted' THEN (SELECT type FROM decrypted WHERE event = e.id) END,
+    CASE WHEN e.type = 'm.room.encrypted' THEN (SELECT content FROM decrypted WHERE event = e.id) END
 """
 EDITED = " LEFT JOIN event x ON x.id = " + LATEST_EDIT
 STATE = (

@@ -27,7 +27,10 @@ NEWER = (
     ORDER BY e.segment, e.position LIMIT ?
 """
 )
-PLACE = "SELECT segment, position FROM timeline WHERE room_id = ? AND event_id = ?"
+PLACE = """
+    SELECT e.segment, e.position FROM room r JOIN event e ON e.room = r.id
+    WHERE r.room_id = ? AND e.event_id = ? AND e.segment IS NOT NULL
+"""
 ONE = "SELECT" + EVENT_COLUMNS + _FROM + " AND e.event_id = ?"
 ANYWHERE = (
     "SELECT"

@@ -1,0 +1,57 @@
+"""Decrypted payloads: attached to their event, read with it, and gone with it (promise 36)."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+from syncstore.errors import ContentError, NotFoundError
+from syncstore.model.records import Event
+from syncstore.store.connection import Connections
+from syncstore.store.query.state import EDITED, EVENT_COLUMNS
+from syncstore.store.write import Write
+
+TARGET = """
+    SELECT e.id, e.room, e.type, e.state_key, e.redacted_by FROM room r JOIN event e ON e.room = r.id
+    WHERE r.room_id = ? AND e.event_id = ?
+"""
+ATTACH = "INSERT OR REPLACE INTO decrypted (event, type, content, odd, batch) VALUES (?, ?, ?, ?, ?)"
+DONE = "DELETE FROM undecrypted WHERE event = ?"
+_LACKING = (
+    "SELECT"
+    + EVENT_COLUMNS
+    + "FROM undecrypted u CROSS JOIN event e ON e.id = u.event JOIN room r ON r.id = e.room"
+    + EDITED
+)
+LACKING = _LACKING + " ORDER BY u.event DESC LIMIT ?"
+LACKING_OF_SESSION = _LACKING + " WHERE u.session_id = ? ORDER BY u.event DESC LIMIT ?"
+
+
+def attach(connections: Connections, room_id: str, event_id: str, type_: str, content: str, odd: int) -> None:
+    """Attach a decrypted content, in place of one that is there.
+
+    Raises NotFoundError (no such event), ContentError (it is not encrypted, or redacted).
+    """
+    with connections.write() as cursor:
+        row = cursor.execute(TARGET, (room_id, event_id)).fetchone()
+        if row is None:
+            raise NotFoundError(f"the store has no event {event_id} in {room_id}")
+        number, room, found, state_key, redacted_by = row
+        if found != "m.room.encrypted" or state_key is not None:
+            raise ContentError(f"event {event_id} in {room_id} is not encrypted: it is a {found}")
+        if redacted_by is not None:
+            raise ContentError(f"event {event_id} in {room_id} was redacted: nothing may be attached to it")
+        write = Write(cursor, "repair", int(time.time() * 1000))
+        cursor.execute(ATTACH, (number, type_, content, odd, write.batch))
+        cursor.execute(DONE, (number,))
+        write.touch(room, "event", first_row=number, last_row=number)
+        write.write_touched()
+
+
+def undecrypted(cursor: sqlite3.Cursor, session_id: str | None, limit: int) -> list[Event]:
+    """Encrypted events that nothing is attached to, the newest first: all, or those of one session."""
+    if session_id is None:
+        found = cursor.execute(LACKING, (limit,))
+    else:
+        found = cursor.execute(LACKING_OF_SESSION, (session_id, limit))
+    return [Event(*row) for row in found]
