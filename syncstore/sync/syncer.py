@@ -95,7 +95,7 @@ class Syncer:
         before = server.pause, server.stopped, server.on_retry
         sending = SendingThread(Sender(server, self.store, self.run_once), self.store)
         server.pause, server.on_retry = self._pause_until(stop), self._tell_waiting
-        server.stopped = lambda: stop.is_set() or sending.ended
+        server.stopped = lambda: stop.is_set() or sending.ended or before[1]()
         try:
             with sending:
                 self._loop(stop, server.pause, sending)

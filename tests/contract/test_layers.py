@@ -34,6 +34,7 @@ MAY_SEE: dict[str, set[str]] = {
     "ingest": {"crypto", "later", "reads", "writing", "store", "model", "errors"},
     "__init__": {"encryption", "ingest", "reads", "room", "net", "sync", "model", "errors"},
     "sync": {"", "ingest", "reads", "room", "net", "model", "errors"},
+    "aio": {"ingest", "room", "sync", "net", "model"},
     "cli": {"", "encryption", "sync", "ingest", "reads", "room", "wire", "reduce", "store", "net", "model", "errors"},
     "__main__": {"cli"},
 }
