@@ -17,6 +17,14 @@ run: $(BIN)/.installed $(SYNAPSE) ## fill a store from a real homeserver on loop
 replay: $(BIN)/.installed ## show the recorded account of examples/ without any server
 	$(BIN)/python -m examples.replay
 
+.PHONY: client
+client: $(BIN)/.installed $(SYNAPSE) ## use the example client in this terminal, against a real homeserver on loopback
+	$(BIN)/python -m examples.client
+
+.PHONY: notes
+notes: $(BIN)/.installed $(SYNAPSE) ## let two devices write notes without a server, and see them agree
+	$(BIN)/python -m examples.notes
+
 .PHONY: test
 test: $(BIN)/.installed $(SYNAPSE) $(OLD_SQLITE) lint types ## all checks and tests, with a real homeserver, then on encrypted stores
 	SYNCSTORE_OLD_SQLITE=$(CURDIR)/$(dir $(OLD_SQLITE)) $(BIN)/python -m pytest -n 2 --dist loadgroup
