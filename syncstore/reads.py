@@ -199,7 +199,7 @@ class Room(RoomSending, RoomRecord):
         """
         with self._cursors() as cursor:
             page = timeline_query.page(cursor, self.room_id, limit, before, after, around)
-            items = [*(() if page.newer else outbox_query.echoes(cursor, self.room_id)), *page.items]
+            items = [*(() if page.newer or before else outbox_query.echoes(cursor, self.room_id)), *page.items]
             events = [item for item in items if isinstance(item, Event)]
             return replace(page, items=items, profiles=past_query.profiles(cursor, self.room_id, events))
 

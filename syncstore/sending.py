@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from syncstore.later import Later
-from syncstore.model.outgoing import Outgoing
+from syncstore.model.outgoing import Attempt, Outgoing, Proof
 from syncstore.store.connection import Connections
 from syncstore.walking import Walking
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from syncstore.store import sending
     from syncstore.store.outbox import Wanted
     from syncstore.store.query import outbox as outbox_query
-    from syncstore.store.sending import Attempt, Proof
 else:
     leases = Later("syncstore.store.lease")
     outbox_query = Later("syncstore.store.query.outbox")

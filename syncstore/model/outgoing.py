@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from syncstore.model.json_text import decode
 
@@ -36,3 +36,28 @@ class Outgoing:
         """The content, decoded anew at each call."""
         value: dict[str, Any] = decode(self.content_json)
         return value
+
+
+class Attempt(NamedTuple):
+    """The next thing to be sent in a room.
+
+    doubtful: an earlier attempt may have arrived, and the server may no longer know its transaction id: not marked, and
+    not to be sent before `prove`. first: no earlier attempt may have arrived.
+    """
+
+    id: int
+    room: int
+    room_id: str
+    transaction_id: str
+    kind: str
+    type: str
+    state_key: str | None
+    content: str
+    target: str | None
+    after_segment: int | None
+    after_position: int | None
+    doubtful: bool
+    first: bool
+
+
+Proof = Literal["absent", "found", "hole", "lost"]

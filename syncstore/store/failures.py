@@ -40,6 +40,9 @@ class failures:  # noqa: N801 - read as a statement; a class, for a generator co
             raise _translated(cause if isinstance(cause, errors()) else error, self._path) from error
         if isinstance(error, errors()):
             raise _translated(error, self._path) from error
+        if isinstance(error, UnicodeDecodeError):
+            # SQLite tells of a damaged schema in the bytes of that schema.
+            raise CorruptStoreError(f"{self._path} is damaged: text that is no UTF-8; {ADVICE}") from None
         if isinstance(error, UnicodeEncodeError):
             text = error.object[:100]
             raise StoreError(f"{self._path} holds no text with a lone surrogate: {text!a}") from None

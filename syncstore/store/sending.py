@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from typing import Literal, NamedTuple
 
 from syncstore.model.json_text import decode
+from syncstore.model.outgoing import Attempt, Proof
 from syncstore.store.connection import Connections
 from syncstore.store.outbox import is_clear_text, tell_waiting
 from syncstore.store.write import Write
@@ -54,31 +54,6 @@ OWN_STATES = """
 
 # For so long every server knows a transaction id again: they forget them after a day, some only when they restart.
 SAFE_MS = 3_600_000
-
-
-class Attempt(NamedTuple):
-    """The next thing to be sent in a room.
-
-    doubtful: an earlier attempt may have arrived, and the server may no longer know its transaction id: not marked, and
-    not to be sent before `prove`. first: no earlier attempt may have arrived.
-    """
-
-    id: int
-    room: int
-    room_id: str
-    transaction_id: str
-    kind: str
-    type: str
-    state_key: str | None
-    content: str
-    target: str | None
-    after_segment: int | None
-    after_position: int | None
-    doubtful: bool
-    first: bool
-
-
-Proof = Literal["absent", "found", "hole", "lost"]
 
 
 def begin(connections: Connections, room_id: str) -> Attempt | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from syncstore.errors import (
     RateLimitedError,
@@ -21,13 +20,11 @@ from syncstore.errors import (
 )
 from syncstore.ingest import SyncStore
 from syncstore.model.json_text import decode
+from syncstore.model.outgoing import Attempt, Proof
 from syncstore.model.records import Gap
 from syncstore.net import Homeserver
 from syncstore.sync.backfill import fill
 from syncstore.sync.pace import FAILURE_CAP, Pace, passing
-
-if TYPE_CHECKING:
-    from syncstore.store.sending import Attempt, Proof
 
 _LEASE = "outbox"
 # Longer than a request may take: a lease that outlives its process ends by itself.

@@ -27,7 +27,7 @@ from syncstore.model.records import Applied, Drift, Event, Filled, Gap
 from syncstore.net import Answer, Homeserver
 from syncstore.sync.backfill import fill, fill_all
 from syncstore.sync.jump import jump, jump_to_date
-from syncstore.sync.pace import FAILURE_CAP, IDLE_CAP, Pace
+from syncstore.sync.pace import FAILURE_CAP, IDLE_CAP, Pace, passing
 from syncstore.sync.recording import Recorded, Recorder
 from syncstore.sync.sender import Flushed, Sender, SendingThread
 from syncstore.sync.status import Connection, Status

@@ -71,6 +71,7 @@ class Fake:
         self.seen: list[Seen] = []
         self.connections: set[tuple[str, int]] = set()
         self._replies: list[Reply] = [Reply()]
+        self._choose: Callable[[Seen], Reply] | None = None
         self._http = _Quiet(("127.0.0.1", 0), self._handler())
         self.port = self._http.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -80,12 +81,18 @@ class Fake:
         """Set the coming replies."""
         self._replies = list(replies)
 
+    def choose(self, choose: Callable[[Seen], Reply]) -> None:
+        """Let each request say what it gets."""
+        self._choose = choose
+
     def close(self) -> None:
         """Stop listening: from then on connections are refused."""
         self._http.shutdown()
         self._http.server_close()
 
     def _next(self) -> Reply:
+        if self._choose is not None:
+            return self._choose(self.seen[-1])
         return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

@@ -109,6 +109,9 @@ def fill(store: SyncStore) -> None:
         body.knock(KNOCK, stripped("m.room.name", {"name": HIGH}), stripped("m.room.topic", {"topic": 5}))
         body.key("device_lists", {"changed": [ANN, NUL], "left": [BOB]}).key("org.x", {HIGH: HIGH})
         feed.store.apply(raw(body.json), since=None if number == 1 else "s1")
+    room = feed.store.room(ROOM)
+    room.set_draft({"body": "\0\ud800"})
+    room.send("m.\u2028", {"body": "\0\ud800", "m.relates_to": "text"})
 
 
 def raw(body: Json) -> bytes:

@@ -70,6 +70,8 @@ def fill(store: SyncStore) -> Feed:
     feed = Feed(store)
     feed.take(first(feed.next))
     feed.take(second(feed.next))
+    store.room(ROOM).send_text("on its way")
+    store.room(ROOM).set_draft({"body": "not yet"})
     return feed
 
 

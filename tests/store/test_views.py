@@ -52,6 +52,9 @@ COLUMNS = {
     "presence": "user_id presence last_active_ts status_msg batch",
     "to_device": "id sender type content batch",
     "quarantine": "id batch room_id section event_id reason_code reason raw",
+    "outbox": "transaction_id room_id type content state reason attempts event_id created_at kind state_key target"
+    " batch",
+    "drafts": "room_id content updated_at",
     "device_lists": "user_id change batch",
 }
 

@@ -69,6 +69,21 @@ class Scripted:
         self.filters.append(dict(definition))
         return f"f{len(self.filters)}"
 
+    def send_event(self, room_id: str, type: str, transaction_id: str, content: Mapping[str, Any]) -> str:
+        asked = {"room_id": room_id, "type": type, "transaction_id": transaction_id, "content": dict(content)}
+        return bytes(self._give("send", asked).body).decode()
+
+    def send_state(self, room_id: str, type: str, state_key: str, content: Mapping[str, Any]) -> str:
+        asked = {"room_id": room_id, "type": type, "state_key": state_key, "content": dict(content)}
+        return bytes(self._give("send", asked).body).decode()
+
+    def redact(self, room_id: str, event_id: str, transaction_id: str, content: Mapping[str, Any]) -> str:
+        asked = {"room_id": room_id, "redacts": event_id, "transaction_id": transaction_id, "content": dict(content)}
+        return bytes(self._give("send", asked).body).decode()
+
+    def send_receipt(self, room_id: str, receipt_type: str, event_id: str, content: Mapping[str, Any]) -> None:
+        self._give("send", {"room_id": room_id, "type": receipt_type, "event_id": event_id, "content": dict(content)})
+
     def _give(self, kind: str, asked: dict[str, Any]) -> Answer:
         self.calls.append((kind, asked))
         reply = self.replies[kind].popleft()

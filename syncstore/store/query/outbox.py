@@ -13,20 +13,21 @@ from syncstore.model.relation import replied_to
 _COLUMNS = """
     SELECT o.transaction_id, r.room_id, o.kind, o.type, o.state_key, o.content, o.target, o.status, o.reason,
         o.attempts, o.event_id, o.created_at
-    FROM outgoing o JOIN room r ON r.id = o.room
+    FROM
 """
-ALL = _COLUMNS + "ORDER BY o.id"
-OF_ROOM = _COLUMNS + "WHERE r.room_id = ? ORDER BY o.id"
-ONE = _COLUMNS + "WHERE o.transaction_id = ?"
+_ROOM_OF_EACH = "outgoing o CROSS JOIN room r ON r.id = o.room "
+ALL = _COLUMNS + _ROOM_OF_EACH + "ORDER BY o.id"
+OF_ROOM = _COLUMNS + "room r JOIN outgoing o ON o.room = r.id WHERE r.room_id = ? ORDER BY o.id"
+ONE = _COLUMNS + _ROOM_OF_EACH + "WHERE o.transaction_id = ?"
 ECHOES = """
-    SELECT coalesce(o.event_id, o.transaction_id), o.type, o.state_key, a.user_id, o.created_at, o.content, o.target,
-        o.transaction_id, o.batch
-    FROM own_account a CROSS JOIN room r JOIN outgoing o ON o.room = r.id
-    WHERE r.room_id = ? AND o.kind <> 'receipt' ORDER BY o.id DESC
+    SELECT coalesce(o.event_id, o.transaction_id), o.type, o.state_key, (SELECT user_id FROM own_account),
+        o.created_at, o.content, o.target, o.transaction_id, o.batch
+    FROM outgoing o
+    WHERE o.room = (SELECT id FROM room WHERE room_id = ?) AND o.kind <> 'receipt' ORDER BY o.id DESC
 """
 DRAFT = "SELECT d.content FROM draft d JOIN room r ON r.id = d.room WHERE r.room_id = ?"
 TO_SEND = """
-    SELECT r.room_id FROM outgoing o JOIN room r ON r.id = o.room
+    SELECT r.room_id FROM outgoing o CROSS JOIN room r ON r.id = o.room
     WHERE o.status IN ('queued', 'sending') AND o.waits_for IS NULL AND r.membership = 'join'
     GROUP BY o.room ORDER BY min(o.id)
 """
