@@ -6,14 +6,16 @@ import asyncio
 import copy
 import os
 import time
-from typing import Any
+from typing import Any, cast
 
 from mautrix.api import HTTPAPI, Path
 from mautrix.client import Client as Base
 from mautrix.client.syncer import SyncStream
 from mautrix.errors import MatrixResponseError
 from mautrix.types import (
+    JSON,
     DeviceID,
+    Event,
     Filter,
     FilterID,
     Member,
@@ -66,8 +68,10 @@ class Client(Base):
             store = SyncStore.open(syncstore, user_id=mxid or None, device_id=device_id or None)
         self.syncstore = store
         self._tokens = MautrixSyncStore(store)
-        stores = {"sync_store": self._tokens, "state_store": MautrixStateStore(store)}
-        super().__init__(mxid or UserID(store.user_id), device_id, api, **stores, **options)
+        states = MautrixStateStore(store)
+        super().__init__(
+            mxid or UserID(store.user_id), device_id, api, sync_store=self._tokens, state_store=states, **options
+        )
         self._feed = Feed(self, store, default_filter(full_members=full_members))
         self._fatal: Exception | None = None
         self._check_account()
@@ -82,9 +86,10 @@ class Client(Base):
         happens here too. Raises FilterError for a filter that would lose events, and for an id, behind which nobody
         can look.
         """
-        _refuse_id(filter_data if isinstance(filter_data, str) else None)
-        if filter_data is not None:
-            self._feed.filter = checked_filter(filter_data.serialize())
+        if isinstance(filter_data, Filter):
+            self._feed.filter = checked_filter(cast(Json, filter_data.serialize()))
+        else:
+            _refuse_id(filter_data)
         return super().start(None)
 
     async def _try_start(self, filter_data: FilterID | Filter | None) -> None:
@@ -108,7 +113,7 @@ class Client(Base):
         filter_id: FilterID | None = None,
         full_state: bool = False,
         set_presence: PresenceState | None = None,
-    ) -> Json:
+    ) -> JSON:
         """Ask once, commit the answer, and return it as mautrix reads it; without what was handed over before.
 
         since: ignored. The token is the store's (promise 3): another process may have moved it on, whose batches are
@@ -128,19 +133,22 @@ class Client(Base):
             else:
                 break
         self._tokens.applied = response["next_batch"]
-        return response
+        return cast(JSON, response)
 
-    def handle_sync(self, data: Json) -> list[asyncio.Task[Any]]:
+    def handle_sync(self, data: JSON) -> list[asyncio.Task[Any]]:
         """mautrix's own, and knocks: our own member event of each, with SyncStream.STATE.
 
         An invite that mautrix cannot read is left out, with a line in the log: it would end the handling of the rest.
         """
-        rooms = data.get("rooms", {})
+        response = cast(Json, data)
+        rooms = response.get("rooms", {})
         invites = {id: entry for id, entry in rooms.get("invite", {}).items() if self._own(id, entry, "invite_state")}
         knocks = [self._own(id, entry, "knock_state") for id, entry in rooms.get("knock", {}).items()]
-        tasks: list[asyncio.Task[Any]] = super().handle_sync({**data, "rooms": {**rooms, "invite": invites}})
+        tasks: list[asyncio.Task[Any]] = super().handle_sync(
+            cast(JSON, {**response, "rooms": {**rooms, "invite": invites}})
+        )
         for knock in knocks:
-            tasks += self.dispatch_event(knock, source=SyncStream.STATE)
+            tasks += self.dispatch_event(cast(Event, knock), source=SyncStream.STATE)
         return tasks
 
     def _own(self, room_id: str, entry: Json, pile: str) -> StateEvent | None:
@@ -158,7 +166,7 @@ class Client(Base):
 
     def _try_deserialize(self, type: type[Any], data: Json) -> Any:
         try:
-            return super()._try_deserialize(type, data)
+            return super()._try_deserialize(type, cast(JSON, data))
         except Exception as error:  # mautrix knows only its own: one odd event would end the handling of all the rest
             self.log.warning(f"an event cannot be read as {type.__name__}, its handlers are not run: {error!r}")
             return None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from mautrix.client import StateStore
 from mautrix.types import (
+    JSON,
+    ContentURI,
     Member,
     Membership,
     MemberStateEventContent,
@@ -131,7 +133,7 @@ class MautrixStateStore(StateStore):
         await self._tell(room_id, _ENCRYPTION, "", _json(content))
 
     async def find_shared_rooms(self, user_id: UserID) -> list[RoomID]:
-        """The encrypted rooms that we share with a user: OlmMachine asks it before it follows or drops their devices."""
+        """The encrypted rooms that we share with a user; OlmMachine asks before it follows or drops their devices."""
         return await asyncio.to_thread(self._shared, user_id)
 
     async def update_state(self, evt: StateEvent) -> None:
@@ -233,16 +235,16 @@ def _member(content: Content | None) -> Member | None:
         membership = Membership(content.get("membership"))
     except ValueError:
         return None
-    name, avatar = content.get("displayname"), content.get("avatar_url")
-    return Member(
-        membership=membership,
-        displayname=name if isinstance(name, str) else None,
-        avatar_url=avatar if isinstance(avatar, str) else None,
-    )
+    member = Member(membership=membership)
+    if isinstance(name := content.get("displayname"), str):
+        member.displayname = name
+    if isinstance(avatar := content.get("avatar_url"), str):
+        member.avatar_url = ContentURI(avatar)
+    return member
 
 
 def _attrs(kind: type[Attrs], content: Content | None) -> Attrs | None:
     try:
-        return None if content is None else kind.deserialize(content)
+        return None if content is None else kind.deserialize(cast(JSON, content))
     except (SerializerError, AttributeError, TypeError):  # mautrix trusts in types that a room's members may choose
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 from mautrix.client import SyncStore as Base
 from mautrix.types import SyncToken
@@ -22,8 +23,8 @@ class MautrixSyncStore(Base):
         self.applied: str | None = None
 
     async def get_next_batch(self) -> SyncToken:
-        """The token that the store holds, read from the file; None before the first sync, as in mautrix's own stores."""
-        return await asyncio.to_thread(lambda: self._store.token)  # type: ignore[return-value]
+        """The token that the store holds, read from the file; None before the first sync, as mautrix's own say."""
+        return cast(SyncToken, await asyncio.to_thread(lambda: self._store.token))
 
     async def put_next_batch(self, next_batch: SyncToken) -> None:
         """Write nothing: the token was stored with its batch.
