@@ -29,7 +29,7 @@ from mautrix.types import (
 )
 
 from syncstore.adapters.mautrix.feed import Feed, finished
-from syncstore.adapters.mautrix.handed import Json, decoded, events
+from syncstore.adapters.mautrix.handed import Json, decoded, events, objects
 from syncstore.adapters.mautrix.state_store import MautrixStateStore
 from syncstore.adapters.mautrix.sync_store import MautrixSyncStore
 from syncstore.errors import FilterError, NotFoundError, OtherAccountError, StaleBatchError
@@ -202,10 +202,8 @@ class Client(Base):
             await finished(lambda: self.syncstore.apply_members(room_id, body, asked_at=asked_at))
         except NotFoundError:
             self.log.debug(f"no sync brought {room_id} yet, its members are not stored")
-        read = (
-            self._try_deserialize(StateEvent, {**one, "room_id": room_id})
-            for one in events({"": {"events": response["chunk"]}}, "")
-        )
+        chunk = objects(response["chunk"])
+        read = (self._try_deserialize(StateEvent, {**one, "room_id": room_id}) for one in chunk)
         return [event for event in read if isinstance(event, StateEvent)]
 
     async def get_joined_members(self, room_id: RoomID) -> dict[UserID, Member]:

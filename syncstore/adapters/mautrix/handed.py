@@ -63,8 +63,12 @@ def _make_readable(section: str, entry: Json, room: Room | None) -> None:
 
 def events(holder: Json, key: str) -> list[Json]:
     """The events of a part, those that are objects."""
-    found = _object(holder.get(key)).get("events")
-    return [event for event in found if isinstance(event, dict)] if isinstance(found, list) else []
+    return objects(_object(holder.get(key)).get("events"))
+
+
+def objects(value: object) -> list[Json]:
+    """What of a list is objects; nothing if it is no list."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _object(value: object) -> Json:
@@ -72,7 +76,7 @@ def _object(value: object) -> Json:
 
 
 def _section(value: object) -> Json:
-    return {"events": events({"": value}, "")}
+    return {"events": objects(_object(value).get("events"))}
 
 
 def _room(before: Snapshot, room_id: str) -> Room | None:
