@@ -66,6 +66,7 @@ class Client(Base):
             store = syncstore
         else:
             store = SyncStore.open(syncstore, user_id=mxid or None, device_id=device_id or None)
+        _check_account(store, mxid or store.user_id, device_id)
         self.syncstore = store
         self._tokens = MautrixSyncStore(store)
         states = MautrixStateStore(store)
@@ -74,7 +75,6 @@ class Client(Base):
         )
         self._feed = Feed(self, store, default_filter(full_members=full_members))
         self._fatal: Exception | None = None
-        self._check_account()
 
     # -- the loop
 
@@ -100,7 +100,7 @@ class Client(Base):
 
     async def _start(self, filter_id: FilterID | None) -> None:
         try:
-            self._check_account()  # a login since then may be another account's
+            _check_account(self.syncstore, self.mxid, self.device_id)  # a login since then may be another account's
             await super()._start(filter_id)
         except Exception as error:
             self._fatal = error
@@ -171,16 +171,6 @@ class Client(Base):
             self.log.warning(f"an event cannot be read as {type.__name__}, its handlers are not run: {error!r}")
             return None
 
-    def _check_account(self) -> None:
-        store = self.syncstore
-        if self.mxid != store.user_id:
-            raise OtherAccountError(f"{store.path} is of {store.user_id}, the client of {self.mxid}")
-        if self.device_id and store.device_id and self.device_id != store.device_id:
-            raise OtherAccountError(
-                f"{store.path} is of the device {store.device_id}, the client of {self.device_id}: take the store to it"
-                " with rebind"
-            )
-
     # -- members
 
     async def get_members(
@@ -222,4 +212,13 @@ def _refuse_id(filter_id: str | None) -> None:
     if filter_id:
         raise FilterError(
             f"filter {filter_id!r}: nobody can tell what an id leaves out, give start() the Filter itself"
+        )
+
+
+def _check_account(store: SyncStore, mxid: str, device_id: str) -> None:
+    if mxid != store.user_id:
+        raise OtherAccountError(f"{store.path} is of {store.user_id}, the client of {mxid}")
+    if device_id and store.device_id and device_id != store.device_id:
+        raise OtherAccountError(
+            f"{store.path} is of the device {store.device_id}, the client of {device_id}: take it along with rebind"
         )
