@@ -114,7 +114,7 @@ class RoomChanges:
 
 @dataclass(slots=True)
 class Changes:
-    """All changes of one response. `rooms` is lazy: leave, then join, then invite and knock."""
+    """All changes of one response. `rooms` is lazy if there is much: leave, then join, then invite and knock."""
 
     next_batch: str
     form: Form

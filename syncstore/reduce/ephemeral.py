@@ -27,7 +27,7 @@ def receipt_rows(events: Iterable[Typed]) -> list[ReceiptRow]:
     rows: dict[tuple[str, str, str], ReceiptRow] = {}
     for event in events:
         if event.type == "m.receipt":
-            for row in filter(_nameable, _receipts(event.body)):
+            for row in _receipts(event.body):
                 known = rows.get(row[:3])
                 # One event may list two receipts of a user: the later one by the server's clock holds.
                 if known is None or (row.ts or 0) >= (known.ts or 0):
@@ -39,20 +39,14 @@ def _receipts(body: dict[str, Any]) -> Iterator[ReceiptRow]:
     for event_id, types in body.items():
         for receipt_type, users in _items(types):
             for user_id, receipt in _items(users):
-                ts, thread = (
-                    (receipt.get("ts"), receipt.get("thread_id")) if isinstance(receipt, dict) else (None, None)
-                )
-                yield ReceiptRow(
-                    user_id,
-                    receipt_type,
-                    thread if isinstance(thread, str) else "",
-                    event_id,
-                    ts if isinstance(ts, int) and ts in _INT64 else None,
-                )
-
-
-def _nameable(row: ReceiptRow) -> bool:
-    return all(is_text(name) for name in row[:4])
+                told = receipt if isinstance(receipt, dict) else {}
+                ts, thread = told.get("ts"), told.get("thread_id")
+                if not isinstance(thread, str):
+                    thread = ""
+                if not isinstance(ts, int) or ts not in _INT64:
+                    ts = None
+                if is_text(user_id + receipt_type + thread + event_id):
+                    yield ReceiptRow(user_id, receipt_type, thread, event_id, ts)
 
 
 def _items(value: object) -> Iterable[tuple[str, Any]]:

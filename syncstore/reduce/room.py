@@ -39,7 +39,7 @@ def _stay(changes: RoomChanges, entry: RoomEntry, user_id: str) -> None:
         entry = replace(entry, timeline=timeline, state=block)
     changes.timeline = timeline_change(entry)
     # Most timelines hold messages only: they leave the pile alone.
-    if block or any(event.state_key is not None for event in timeline):
+    if block or [event for event in timeline if event.state_key is not None]:
         changes.state_events = beside_timeline(entry)
         changes.steps = state.steps(entry, user_id)
         changes.restates = state.brings_create(entry)

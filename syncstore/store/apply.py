@@ -118,7 +118,7 @@ def _write_room(write: Write, changes: RoomChanges, tokens: Tokens) -> int:
     new_room = row is None
     if row is None:
         row = room.make(write, changes.room_id, changes.membership or "leave")
-    before, membership = room.values(row), row.membership
+    membership = row.membership
     joined_before = membership == "join" and not new_room
     covered = coverage(row, joined_before, tokens)
     if changes.pile is None:
@@ -130,7 +130,7 @@ def _write_room(write: Write, changes: RoomChanges, tokens: Tokens) -> int:
     if row.membership != membership or new_room:
         write.touch(row.id, "membership")
         write.derive.add(row.id)
-    if room.save(write, row, before):
+    if room.save(write, row):
         write.touch(row.id, "room")
     return row.id
 
@@ -245,7 +245,6 @@ def _leave_unseen(write: Write, seen: set[int], tokens: Tokens, joined: Collecti
         if number in seen:
             continue
         row = room.find_by_id(write, number)
-        before = room.values(row)
         if row.membership == "join" and row.covered_to is None:
             freeze(write, row, tokens.held)  # also if we are still in: this response told nothing of its timeline
         if room_id not in joined:
@@ -255,7 +254,7 @@ def _leave_unseen(write: Write, seen: set[int], tokens: Tokens, joined: Collecti
             row.membership = _own_membership(write, row)
             write.touch(number, "membership")
             write.derive.add(number)
-        room.save(write, row, before)
+        room.save(write, row)
 
 
 def _notice_reset(write: Write, tokens: Tokens) -> None:

@@ -29,7 +29,6 @@ def apply_members(connections: Connections, room_id: str, page: Page, asked_at: 
         row = room.find(write, room_id)
         if row is None:
             raise NotFoundError(f"the store has no room {room_id}")
-        before = room.values(row)
         write_quarantine(write, page.bad)
         events = list({event.event_id: event for event in page.events if _is_member(event)}.values())
         known = known_events(write, row.id, events)
@@ -39,7 +38,7 @@ def apply_members(connections: Connections, room_id: str, page: Page, asked_at: 
         restate_members(write, row, steps, ids, asked_at)
         row.members_synced = 1
         write.touch(row.id, "members")
-        room.save(write, row, before)
+        room.save(write, row)
         apply_redactions(write)
         derive_rooms(write)
         finish_page(write)

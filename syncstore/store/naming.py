@@ -52,9 +52,8 @@ def derive_rooms(write: Write) -> None:
     """Make the derived columns of every room that this transaction noted for it."""
     for number in sorted(write.derive):
         row = room.find_by_id(write, number)
-        before = room.values(row)
         derive(write.cursor, write.user_id, row)
-        room.save(write, row, before)
+        room.save(write, row)
 
 
 def derive(cursor: sqlite3.Cursor, user_id: str, row: RoomRow) -> None:

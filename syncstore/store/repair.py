@@ -35,14 +35,13 @@ def restate(connections: Connections, room_id: str, page: Page, asked_under: str
         row = room.find(write, room_id)
         new_room = row is None
         row = row or room.make(write, room_id, "join")
-        before = room.values(row)
         write_quarantine(write, page.bad)
         if row.membership != "join" or new_room:
             _enter(write, row, asked_under)
         _restate_pile(write, row, page, new_room=new_room)
         row.members_synced = 1
         write.derive.add(row.id)
-        room.save(write, row, before)
+        room.save(write, row)
         apply_redactions(write)
         derive_rooms(write)
         finish_page(write)
@@ -76,7 +75,7 @@ def mark_left(connections: Connections, room_id: str) -> None:
     """We are no longer in a room, and no sync has told: what we hold of it is archived."""
     with connections.write() as cursor:
         write = Write(cursor, "repair", int(time.time() * 1000))
-        row, before = _found(write, room_id)
+        row = _found(write, room_id)
         if row.membership == "join" and row.covered_to is None:
             freeze(write, row, cursor.execute(TOKEN).fetchone()[0])
         stripped.clear_piles(write, row)
@@ -84,7 +83,7 @@ def mark_left(connections: Connections, room_id: str) -> None:
         clear_typing(write, row.id)
         write.touch(row.id, "membership")
         write.derive.add(row.id)
-        room.save(write, row, before)
+        room.save(write, row)
         derive_rooms(write)
         write.write_touched()
 
@@ -93,15 +92,15 @@ def walk_again(connections: Connections, room_id: str) -> None:
     """Open a gap over all that a room's history may lack; the mark of promise 19 has then become a gap."""
     with connections.write() as cursor:
         write = Write(cursor, "repair", int(time.time() * 1000))
-        row, before = _found(write, room_id)
+        row = _found(write, room_id)
         open_walk(write, row, None, cursor.execute(TOKEN).fetchone()[0])
         row.suspect = row.suspect_batch = None
-        room.save(write, row, before)
+        room.save(write, row)
         write.write_touched()
 
 
-def _found(write: Write, room_id: str) -> tuple[RoomRow, room.Values]:
+def _found(write: Write, room_id: str) -> RoomRow:
     row = room.find(write, room_id)
     if row is None:
         raise NotFoundError(f"the store has no room {room_id}")
-    return row, room.values(row)
+    return row

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from itertools import compress
 from operator import attrgetter, ne
 from typing import Any
 
 from syncstore.store.write import Write
+
+Values = tuple[Any, ...]
 
 NEW_ROOM = "INSERT INTO room (room_id, membership, batch) VALUES (?, ?, ?)"
 
@@ -48,9 +50,10 @@ class RoomRow:
     batch: int
     covered_batch: int | None
     counts_threads: int  # whether any thread of it has an unread count; a table of its own, no column
+    stored: Values = field(default=(), kw_only=True)  # all of the above as the file has it
 
 
-_COLUMNS = [field.name for field in fields(RoomRow)][:-1]
+_COLUMNS = [one.name for one in fields(RoomRow)][:-2]
 _POSITIONS = range(len(_COLUMNS))
 _SELECT = (
     "SELECT " + ", ".join(_COLUMNS) + ", EXISTS (SELECT 1 FROM thread_count WHERE room = room.id) FROM room WHERE "
@@ -58,20 +61,20 @@ _SELECT = (
 LOAD = _SELECT + "room_id = ?"
 LOAD_BY_ID = _SELECT + "id = ?"
 
-Values = tuple[Any, ...]
-# The row as it is now, to compare with later: the standard library's astuple copies every value deeply.
-values: Callable[[RoomRow], Values] = attrgetter(*_COLUMNS)
+# The row as it is now: the standard library's astuple copies every value deeply.
+_values: Callable[[RoomRow], Values] = attrgetter(*_COLUMNS)
 
 
 def find(write: Write, room_id: str) -> RoomRow | None:
     """The room's row, None if the store has never heard of it."""
     row = write.cursor.execute(LOAD, (room_id,)).fetchone()
-    return None if row is None else RoomRow(*row)
+    return None if row is None else RoomRow(*row, stored=row)
 
 
 def find_by_id(write: Write, room: int) -> RoomRow:
     """The row of a room that is known to exist."""
-    return RoomRow(*write.cursor.execute(LOAD_BY_ID, (room,)).fetchone())
+    row = write.cursor.execute(LOAD_BY_ID, (room,)).fetchone()
+    return RoomRow(*row, stored=row)
 
 
 def make(write: Write, room_id: str, membership: str) -> RoomRow:
@@ -82,13 +85,13 @@ def make(write: Write, room_id: str, membership: str) -> RoomRow:
     return made
 
 
-def save(write: Write, row: RoomRow, before: Values) -> bool:
-    """Write the row back if it differs from what it was; whether it does."""
-    now = values(row)
-    if now == before:
+def save(write: Write, row: RoomRow) -> bool:
+    """Write the row back, once, if it differs from what is stored; whether it does."""
+    now = _values(row)
+    moved = tuple(compress(_POSITIONS, map(ne, now, row.stored)))
+    if not moved:
         return False
     row.batch = write.batch
-    moved = tuple(compress(_POSITIONS, map(ne, now, before)))
     write.cursor.execute(_update(moved), (*[now[at] for at in moved], row.batch, row.id))
     return True
 

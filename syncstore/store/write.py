@@ -18,8 +18,7 @@ START = """
         EXISTS (SELECT 1 FROM outgoing)
     FROM own_account
 """
-TOUCHED = insert(touched)
-_WHOLE = (None,) * 6  # no single row, type or key is named
+TOUCHED = insert(touched, "batch", "room", "what")  # no single row, type or key is named
 FINISH_PAGE = "UPDATE batch SET event_count = ?, known_count = ?, quarantined_count = ? WHERE id = ?"
 
 
@@ -91,8 +90,7 @@ class Write:
         """Write the notes of `touch`."""
         if self._touched:
             batch = self.batch
-            rows = [(None, batch, room, what, *_WHOLE) for room, what in sorted(self._touched)]
-            self.cursor.executemany(TOUCHED, rows)
+            self.cursor.executemany(TOUCHED, [(batch, room, what) for room, what in sorted(self._touched)])
 
     @property
     def touched_rooms(self) -> set[int]:

@@ -71,8 +71,8 @@ def quick_entry(
     try:
         cut = _ENTRY.decode(raw)
         entry = RoomEntry(room_id, section, state_as_of=state_as_of)
-        _state(entry, source, cut)
-        _timeline(entry, source, cut)
+        _state(entry, cut)
+        _timeline(entry, cut)
         if cut.account_data is not _UNSET:
             entry.account_data = [lift_typed(source, one) for one in cut.account_data.events]
         if cut.ephemeral is not _UNSET:
@@ -99,21 +99,21 @@ def threads(cut: Mapping[str, Unread]) -> dict[str, tuple[int | None, int | None
     return {thread: (one.notification_count, one.highlight_count) for thread, one in cut.items()}
 
 
-def _state(entry: RoomEntry, source: Source, cut: _Entry) -> None:
+def _state(entry: RoomEntry, cut: _Entry) -> None:
     for block in (cut.state, cut.state_after, cut.unstable):
         if block is not _UNSET:
             if entry.state:
                 raise BadPart("two_blocks", "which of them stands first only the slow way sees")
-            entry.state = [lift_cut(source, one) for one in block.events]
+            entry.state = [lift_cut(one) for one in block.events]
             if any(one.state_key is None for one in entry.state):
                 raise BadPart("missing_key", "a state block holds an event without state_key")
     if cut.state_after is not _UNSET or cut.unstable is not _UNSET:
         entry.state_as_of = "after"
 
 
-def _timeline(entry: RoomEntry, source: Source, cut: _Entry) -> None:
+def _timeline(entry: RoomEntry, cut: _Entry) -> None:
     if (block := cut.timeline) is not _UNSET:
         entry.has_timeline = True
         entry.limited = bool(block.limited)
         entry.prev_batch = block.prev_batch or None
-        entry.timeline = [lift_cut(source, one) for one in block.events]
+        entry.timeline = [lift_cut(one) for one in block.events]

@@ -72,35 +72,27 @@ def room_event(source: Source, raw: msgspec.Raw, event_id: str | None = None) ->
     if not source.covered(raw):
         try:
             cut = _EVENT.decode(raw)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            pass
-        else:
             # In the 2015 form an id inside the event is just another key: the slow way keeps it.
             if (event_id is None) is not (cut.event_id is None):
                 cut.event_id = cut.event_id or event_id
-                return lift_cut(source, cut)
+                return lift_cut(cut)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            pass
     return _room_event_slowly(source, raw, event_id)
 
 
-def lift_cut(source: Source, cut: CutEvent) -> RoomEvent:
-    """An event whose names, types and lengths the decoder has checked, with its id. Raises BadPart."""
+def lift_cut(cut: CutEvent) -> RoomEvent:
+    """An event whose names, types and lengths the decoder has checked, with its id. Raises BadPart or UnicodeError."""
     event_id, type_, sender = cut.event_id, cut.type, cut.sender
     state_key = None if cut.state_key is _UNSET else cut.state_key
     if event_id is None:
         raise BadPart("missing_key", "no event_id")
     if not (event_id.isascii() and type_.isascii() and sender.isascii() and (state_key is None or state_key.isascii())):
         _check_lengths(event_id, type_, state_key, sender)
-    return _lift(
-        event_id,
-        type_,
-        state_key,
-        sender,
-        cut.origin_server_ts,
-        source.text(cut.content),
-        None if cut.unsigned is _UNSET else source.text(cut.unsigned),
-        None,
-        None if cut.redacts is _UNSET else cut.redacts,
-    )
+    content = str(cut.content, "utf-8")
+    unsigned = None if cut.unsigned is _UNSET else str(cut.unsigned, "utf-8")
+    redacts = None if cut.redacts is _UNSET else cut.redacts
+    return _lift(event_id, type_, state_key, sender, cut.origin_server_ts, content, unsigned, None, redacts)
 
 
 def _room_event_slowly(source: Source, raw: msgspec.Raw, event_id: str | None) -> RoomEvent:

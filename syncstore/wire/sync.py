@@ -33,7 +33,7 @@ _SECTIONS: tuple[tuple[str, Section], ...] = (
 )
 _NAMES = {name for name, _ in _SECTIONS}
 _2015_SECTIONS = {"joined", "invited", "archived"}
-_STATE_AFTER = tuple(b'"%s"' % key.encode() for key in sorted(STATE_AFTER))
+_STATE_AFTER = b'state_after"'  # the end of both its names
 _Unparsed = tuple[Section, str, dict[str, msgspec.Raw]]  # section, its name on the wire, room_id -> entry
 
 
@@ -117,7 +117,7 @@ def _form(body: bytes | bytearray, sections: list[_Unparsed]) -> Form:
     if any(name in _2015_SECTIONS for _, name, _ in sections):
         return "2015"
     # The bytes are asked first: most classic bodies never hold the word, and no room is split twice for it.
-    if any(key in body for key in _STATE_AFTER):
+    if _STATE_AFTER in body:
         for _, _, rooms in sections:
             if any(_has_state_after(raw) for raw in rooms.values()):
                 return "state_after"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from syncstore.model.batch import Batch, Typed
 from syncstore.reduce import reduce
 from syncstore.wire import parse
@@ -70,7 +72,10 @@ def test_the_inviter_is_who_sent_our_stripped_member_event() -> None:
     assert [bad.code for bad in room.bad] == ["missing_key"]
 
 
-def test_rooms_stay_lazy() -> None:
+@pytest.mark.parametrize(
+    ("size", "at_once", "then"), [(1 << 20, [], ["!a"]), (1 << 10, ["!a", "!b"], ["!a", "!b"])], ids=["large", "small"]
+)
+def test_rooms_of_a_large_response_stay_lazy(size: int, at_once: list[str], then: list[str]) -> None:
     reached: list[str] = []
 
     def entries() -> Any:
@@ -78,8 +83,8 @@ def test_rooms_stay_lazy() -> None:
             reached.append(room.room_id)
             yield room
 
-    whole = Batch("s1", "v3", 0, entries(), account_data=[Typed("a", None, None, "{}", None, 0, {})])
+    whole = Batch("s1", "v3", size, entries(), account_data=[Typed("a", None, None, "{}", None, 0, {})])
     changes = reduce(whole, "@me:hs")
-    assert reached == []
-    next(changes.rooms)
-    assert reached == ["!a"]
+    assert reached == at_once
+    assert next(changes.rooms).room_id == "!a"
+    assert reached == then

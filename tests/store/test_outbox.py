@@ -106,6 +106,14 @@ def test_p37_an_echo_in_a_gap_confirms_when_the_gap_is_filled(room: Feed) -> Non
     assert bodies(room.store) == ["hello", "one", "hello"]
 
 
+def test_p37_what_was_sent_and_lies_in_a_gap_is_not_shown_below_what_came_later(room: Feed) -> None:
+    sent = room.store.room(ROOM).send_text("one")
+    room.store.mark_sent(take(room.store), "$one")
+    room.take(room.next.join(ROOM, message("$z", "later"), limited=True, prev_batch="p1"))
+    assert (bodies(room.store), only(room.store).state) == (["hello", "later"], "sent")
+    assert room.store.room(ROOM).react(sent.transaction_id, "+").target == "$one"
+
+
 def test_p37_what_names_something_on_its_way_waits_for_its_id(room: Feed) -> None:
     ours = room.store.room(ROOM)
     sent = ours.send_text("one")

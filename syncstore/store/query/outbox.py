@@ -19,11 +19,15 @@ _ROOM_OF_EACH = "outgoing o CROSS JOIN room r ON r.id = o.room "
 ALL = _COLUMNS + _ROOM_OF_EACH + "ORDER BY o.id"
 OF_ROOM = _COLUMNS + "room r JOIN outgoing o ON o.room = r.id WHERE r.room_id = ? ORDER BY o.id"
 ONE = _COLUMNS + _ROOM_OF_EACH + "WHERE o.transaction_id = ?"
+# What was sent and lies in a hole since is shown by that hole: at the end it would stand below what came later.
 ECHOES = """
     SELECT coalesce(o.event_id, o.transaction_id), o.type, o.state_key, (SELECT user_id FROM own_account),
         o.created_at, o.content, o.target, o.transaction_id, o.batch
     FROM outgoing o
-    WHERE o.room = (SELECT id FROM room WHERE room_id = ?) AND o.kind <> 'receipt' ORDER BY o.id DESC
+    WHERE o.room = (SELECT id FROM room WHERE room_id = ?) AND o.kind <> 'receipt'
+        AND NOT (o.status = 'sent' AND EXISTS (SELECT 1 FROM gap g WHERE g.room = o.room
+            AND g.segment > coalesce(o.after_segment, g.segment - 1) AND g.status <> 'closed' AND g.kind <> 'island'))
+    ORDER BY o.id DESC
 """
 DRAFT = "SELECT d.content FROM draft d JOIN room r ON r.id = d.room WHERE r.room_id = ?"
 TO_SEND = """
