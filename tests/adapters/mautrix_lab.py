@@ -37,6 +37,7 @@ class Server:
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, dict[str, str]]] = []
         self.filters: list[dict[str, Any]] = []
+        self.sent: list[dict[str, Any]] = []
         self.others: dict[str, Any] = {}
         self.at_once = False  # also without news
         self._said: list[Said] = []
@@ -70,6 +71,9 @@ class Server:
         for ending, value in self.others.items():
             if path.endswith(ending):
                 return 200, value if isinstance(value, bytes) else json.dumps(value).encode()
+        if "/send/" in path:
+            self.sent.append(json.loads(body))
+            return 200, b'{"event_id": "$sent"}'
         if path.endswith("/filter"):
             self.filters.append(json.loads(body))
             return 200, json.dumps({"filter_id": f"f{len(self.filters)}"}).encode()

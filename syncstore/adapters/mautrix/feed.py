@@ -34,6 +34,7 @@ class Feed:
         self._store = store
         self._idle = Pace(IDLE_CAP)
         self._bound = False
+        self._asked_wait: float | None = None
 
     async def turn(self, timeout: int, query: Mapping[str, str]) -> Json:
         """Ask from where the store is, commit the answer, and return it as mautrix reads it.
@@ -43,13 +44,18 @@ class Feed:
         """
         store = self._store
         if not self._bound:
-            await finished(store.bind, str(self._client.api.base_url), self._client.device_id or None)
+            await finished(store.bind, str(self._client.api.base_url).rstrip("/"), self._client.device_id or None)
             self._bound = True
         held, seq = await asyncio.to_thread(lambda: (store.token, store.seq))
         # Without a token over a store that has rooms (a new login): only this request proves what is gone.
         snapshot = held is None and seq > 0
         started = time.monotonic()
-        body = await self._ask(held, timeout, query, include_leave=snapshot)
+        try:
+            body = await self._ask(held, timeout, query, include_leave=snapshot)
+        except MLimitExceeded:
+            # mautrix would ask again after five seconds, whatever the server asked for.
+            await asyncio.sleep(Pace(FAILURE_CAP).next(self._asked_wait))
+            raise
         fetch_ms = int((time.monotonic() - started) * 1000)
         joined = [str(room_id) for room_id in await self._client.get_joined_rooms()] if snapshot else None
 
@@ -74,10 +80,8 @@ class Feed:
         raw = RawAPI(self._client.api, seconds)
         try:
             body = await raw.request(Method.GET, path, query_params=query, retry_count=0, metrics_method=method)
-        except MLimitExceeded:
-            # mautrix would ask again after five seconds, whatever the server asked for.
-            await asyncio.sleep(Pace(FAILURE_CAP).next(raw.asked_wait))
-            raise
+        finally:
+            self._asked_wait = raw.asked_wait
         assert isinstance(body, bytearray)
         return body
 

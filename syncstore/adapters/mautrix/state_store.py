@@ -69,8 +69,10 @@ class MautrixStateStore(StateStore):
 
     async def set_membership(self, room_id: RoomID, user_id: UserID, membership: Membership) -> None:
         """Let a membership, with the name and avatar as known, count until a sync tells it: we joined, we kicked …"""
-        known = await self._content(room_id, _MEMBER, user_id)
-        await self._tell(room_id, _MEMBER, user_id, {**(known or {}), "membership": membership.value})
+        known = await self._content(room_id, _MEMBER, user_id) or {}
+        # A sync may have been faster, and it knows the name too.
+        if known.get("membership") != membership.value:
+            await self._tell(room_id, _MEMBER, user_id, {**known, "membership": membership.value})
 
     async def set_members(
         self,

@@ -17,15 +17,15 @@ _FOR_GOOD = "m.room.encryption"
 
 
 class Told:
-    """State contents by key, each with the number of the newest batch when it was told. One loop's, not a thread's."""
+    """State contents by key, each with the newest batch when it was told. Told in one thread, read in any."""
 
     def __init__(self) -> None:
         self._contents: dict[Key, tuple[Content, int]] = {}
 
     def add(self, key: Key, content: Content, seq: int) -> None:
         """Note what counts from now on, and forget what no longer does."""
-        self._contents = {one: told for one, told in self._contents.items() if not _past(one, told[1], seq)}
-        self._contents[key] = content, seq
+        kept = {one: told for one, told in self._contents.items() if not _past(one, told[1], seq)}
+        self._contents = {**kept, key: (content, seq)}
 
     def get(self, key: Key, held_since: int | None, seq: int) -> Content | None:
         """What counts for a key instead of what the tables hold, if anything does.
