@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -153,20 +155,25 @@ def test_the_loop_goes_on_while_a_batch_is_written(server: Server, path: Path, m
 
 
 def test_who_stops_may_close_the_store(server: Server, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, apply = threading.Event(), SyncStore.apply
+    begun, done, apply = threading.Event(), threading.Event(), SyncStore.apply
 
     def slow(self: SyncStore, *args: Any, **options: Any) -> Any:
         begun.set()
         time.sleep(0.3)
-        return apply(self, *args, **options)
+        applied = apply(self, *args, **options)
+        done.set()
+        return applied
 
     monkeypatch.setattr(SyncStore, "apply", slow)
     server.say(joined("s1"))
 
     async def run() -> None:
         async with bot(server, path) as client:
-            client.start(None)
+            task = client.start(None)
             await until(begun.is_set)
+            client.stop()
+            await asyncio.wait([task])
+            assert done.is_set()
 
     asyncio.run(run())
     with SyncStore.open(path) as store:
@@ -283,6 +290,19 @@ def test_a_filter_that_the_server_lost_is_uploaded_again(server: Server, path: P
 
     asyncio.run(run())
     assert [query["filter"] for query in server.asked("/sync")][:4] == ["f1", "f1", "f2", "f2"]
+
+
+def test_the_whole_state_may_be_asked_for(server: Server, path: Path) -> None:
+    async def run() -> None:
+        async with bot(server, path) as client:
+            server.say(joined("s1"), joined("s2"))
+            await client.sync()
+            await client.sync(full_state=True)
+
+    asyncio.run(run())
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT full_state FROM batches ORDER BY batch").fetchall() == [(0,), (1,)]
+    assert server.asked("/sync")[1]["full_state"] == "true"
 
 
 def test_a_filter_of_ones_own_must_lose_nothing(server: Server, path: Path) -> None:

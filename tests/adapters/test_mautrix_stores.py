@@ -212,6 +212,23 @@ def test_what_a_request_did_counts_until_a_sync_tells_it(feed: Feed, states: Mau
     assert run(states.get_members(R, ALL)) == [ANN]
 
 
+def test_what_a_sync_brings_meanwhile_is_newer(
+    feed: Feed, states: MautrixStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed.take(feed.next.join(ROOM, state=[create()]))
+    read = states._read
+
+    def overtaken(*asked: Any) -> Any:
+        found = read(*asked)
+        feed.take(feed.next.join(ROOM, member("$me", ME, "join", "Me")))
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(states, "_read", overtaken)
+        run(states.set_membership(R, SELF, Membership.JOIN))
+    assert run(states.get_member(R, SELF)) == Member(Membership.JOIN, displayname="Me")
+
+
 def test_a_room_that_we_encrypted_stays_so_until_the_tables_say_it(feed: Feed, states: MautrixStateStore) -> None:
     feed.take(feed.next.join(ROOM, state=[create(), member("$me", ME, "join")]))
     run(states.set_encryption_info(R, RoomEncryptionStateEventContent(rotation_period_msgs=5)))
@@ -220,6 +237,8 @@ def test_a_room_that_we_encrypted_stays_so_until_the_tables_say_it(feed: Feed, s
         assert run(states.is_encrypted(R)) is True
         assert run(states.get_encryption_info(R)).rotation_period_msgs == 5
     feed.take(feed.next.join(ROOM, encrypted("$e")))
+    assert run(states.get_encryption_info(R)).rotation_period_msgs == 100
+    run(states.set_encryption_info(R, RoomEncryptionStateEventContent(rotation_period_msgs=5)))  # fetched: known
     assert run(states.get_encryption_info(R)).rotation_period_msgs == 100
 
 

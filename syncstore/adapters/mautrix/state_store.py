@@ -69,10 +69,9 @@ class MautrixStateStore(StateStore):
 
     async def set_membership(self, room_id: RoomID, user_id: UserID, membership: Membership) -> None:
         """Let a membership, with the name and avatar as known, count until a sync tells it: we joined, we kicked …"""
-        known = await self._content(room_id, _MEMBER, user_id) or {}
-        # A sync may have been faster, and it knows the name too.
-        if known.get("membership") != membership.value:
-            await self._tell(room_id, _MEMBER, user_id, {**known, "membership": membership.value})
+        # Of one moment: what a sync brings after it is newer, and knows the name too.
+        known, seq = await asyncio.to_thread(self._read, room_id, _MEMBER, user_id)
+        self._told.add((room_id, _MEMBER, user_id), {**(known or {}), "membership": membership.value}, seq)
 
     async def set_members(
         self,
@@ -152,17 +151,18 @@ class MautrixStateStore(StateStore):
     # -- in a thread
 
     async def _content(self, room_id: RoomID, type: str, state_key: str = "") -> Content | None:
-        return await asyncio.to_thread(self._read, room_id, type, state_key)
+        return (await asyncio.to_thread(self._read, room_id, type, state_key))[0]
 
     async def _tell(self, room_id: RoomID, type: str, state_key: str, content: Content) -> None:
         seq = await asyncio.to_thread(lambda: self._store.seq)
         self._told.add((room_id, type, state_key), content, seq)
 
-    def _read(self, room_id: str, type: str, state_key: str) -> Content | None:
+    def _read(self, room_id: str, type: str, state_key: str) -> tuple[Content | None, int]:
+        """What counts for a key, and the newest batch at that moment."""
         with self._store.read() as now:
-            held = self._held(_room(now, room_id), type, state_key)
-            told = self._told.get((room_id, type, state_key), None if held is None else held[1], now.seq)
-        return told if told is not None else held and held[0]
+            held, seq = self._held(_room(now, room_id), type, state_key), now.seq
+            told = self._told.get((room_id, type, state_key), None if held is None else held[1], seq)
+        return (told if told is not None else held and held[0]), seq
 
     def _held(self, room: Room | None, type: str, state_key: str) -> tuple[Content, int] | None:
         """What the tables hold for a key, and the batch that brought it."""
@@ -205,9 +205,7 @@ class MautrixStateStore(StateStore):
         with self._store.read() as now:
             room = _room(now, room_id)
             event = None if room is None else room.state(_CREATE)
-        return (
-            None if event is None else _attrs(StateEvent, {"origin_server_ts": 0, **event.json(), "room_id": room_id})
-        )
+        return None if event is None else _attrs(StateEvent, {**event.json(), "room_id": room_id})
 
     def _shared(self, user_id: str) -> list[RoomID]:
         with self._store.read() as now:
