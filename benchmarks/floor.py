@@ -27,6 +27,13 @@ STATE = """
     event = excluded.event, membership = excluded.membership, segment = excluded.segment,
     position = excluded.position, batch = excluded.batch
 """
+TOUCHED = "INSERT INTO touched (batch, room, what, op) VALUES (?,?,?,?)"
+TOUCHED_EVENTS = """
+    INSERT INTO touched (batch, room, what, op, first_row, last_row, origin) VALUES (?,?,'event','add',?,?,?)
+"""
+TOUCHED_STATE = """
+    INSERT INTO touched (batch, room, what, op, type, "key", first_row, last_row) VALUES (?,?,'state','change',?,?,?,?)
+"""
 HISTORY = "INSERT INTO replaced_state VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?)"
 
 
@@ -61,8 +68,11 @@ class Floor:
         self.now = int(time.time() * 1000)
         run("INSERT INTO batch (kind, received_at) VALUES ('sync', ?)", (self.now,))
         self.batch = self.cursor.lastrowid
+        self.origin = "initial" if self.since is None else "live"
         self.next_event = run("SELECT coalesce(max(id), 0) FROM event").fetchone()[0] + 1
         self.touched: list[tuple[Any, ...]] = []
+        self.touched_events: list[tuple[Any, ...]] = []
+        self.touched_state: list[tuple[Any, ...]] = []
         count = sum(self.room(room_id, entry, body["next_batch"]) for room_id, entry in body["rooms"]["join"].items())
         keys = tuple(
             orjson.dumps(body[key]).decode()
@@ -70,8 +80,10 @@ class Floor:
         )
         if run("SELECT one_time_keys, fallback_keys FROM own_account").fetchone() != keys:
             run("UPDATE own_account SET one_time_keys = ?, fallback_keys = ?", keys)
-            self.touched.append((self.batch, 0, "device_keys"))
-        self.cursor.executemany("INSERT INTO touched (batch, room, what) VALUES (?,?,?)", sorted(self.touched))
+            self.touched.append((self.batch, 0, "device_keys", "change"))
+        self.cursor.executemany(TOUCHED, self.touched)
+        self.cursor.executemany(TOUCHED_EVENTS, self.touched_events)
+        self.cursor.executemany(TOUCHED_STATE, self.touched_state)
         run(
             "UPDATE batch SET since=?, next_batch=?, initial=?, full_state=0, apply_ms=?, body_bytes=?, event_count=?,"
             " known_count=0, quarantined_count=0, form='v3' WHERE id=?",
@@ -93,7 +105,7 @@ class Floor:
         columns = "id, last_segment, last_position, recency_ts, pile_joined, name, room_version"
         row = run(f"SELECT {columns} FROM room WHERE room_id = ?", (room_id,)).fetchone()
         new = row is None
-        what = {"room", "timeline"}
+        what = [("room", "change")]
         if new:
             run("INSERT INTO room (room_id, membership, batch) VALUES (?, 'join', ?)", (room_id, self.batch))
             row = (self.cursor.lastrowid, SEGMENT, -1, None, 0, None, None)
@@ -103,7 +115,9 @@ class Floor:
                 " VALUES (?, 'start', ?, ?, ?, 0, 'open', ?)",
                 (row[0], SEGMENT, prev, next_batch, self.batch),
             )
-            what |= {"gaps", "membership"}
+            gap = (self.batch, row[0], "gap", "add", str(self.cursor.lastrowid))
+            run("INSERT INTO touched (batch, room, what, op, key) VALUES (?,?,?,?,?)", gap)
+            what += [("membership", "change"), ("state", "add")]
         number, segment, last, recency, joined, name, version = row
         state, timeline = entry["state"]["events"], entry["timeline"]["events"]
         if not new:
@@ -120,8 +134,9 @@ class Floor:
             else:
                 recency = event["origin_server_ts"]
         self.cursor.executemany(EVENT, rows)
+        first = rows[len(state)][0] if timeline else 0
+        self.touched_events.append((self.batch, number, first, first + len(timeline) - 1, self.origin))
         if piled:
-            what.add("state")
             joined += self.pile(number, piled, new=new)
             for event, *_ in piled:
                 if event["type"] == "m.room.name":
@@ -134,7 +149,8 @@ class Floor:
                     for user, one in users.items():
                         values = (number, user, kind, "", event_id, one["ts"], self.batch)
                         run("INSERT OR REPLACE INTO receipt VALUES (?,?,?,?,?,?,?)", values)
-            what.add("receipts")
+        if entry["ephemeral"]["events"]:
+            what.append(("receipts", "change"))
         unread = entry["unread_notifications"]
         run(
             "UPDATE room SET display_name=?, name=?, room_version=?, pile_joined=?, members_synced=1,"
@@ -154,7 +170,7 @@ class Floor:
                 number,
             ),
         )
-        self.touched += [(self.batch, number, one) for one in what]
+        self.touched += [(self.batch, number, *one) for one in what]
         return len(rows)
 
     def event(
@@ -207,6 +223,7 @@ class Floor:
                     joined -= old[1] == "join"
                     since = (old[0], old[2], old[3], old[4])
                     history.append((room, type_, key, *since, self.batch, segment, position, event["event_id"]))
+                self.touched_state.append((self.batch, room, type_, key, number, number))
             rows.append((room, type_, key, number, membership, segment, position, self.batch))
         self.cursor.executemany(HISTORY, history)
         if new:

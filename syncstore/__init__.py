@@ -11,10 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from syncstore.ingest import SyncStore
+from syncstore.model.change import Arrival, Change
 from syncstore.model.outgoing import Outgoing
 from syncstore.model.records import Applied, Event, Filled, Gap, Info, Page, StrippedEvent
 from syncstore.model.room_records import Member, Receipt
-from syncstore.reads import Room, Snapshot
+from syncstore.reads import Snapshot
+from syncstore.room import Room
 
 if TYPE_CHECKING:
     from syncstore.encryption import decrypt, encrypt, rekey
@@ -39,6 +41,8 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "Applied",
+    "Arrival",
+    "Change",
     "Event",
     "Filled",
     "Gap",

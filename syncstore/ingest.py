@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
+from syncstore.following import Following
 from syncstore.later import Later
 from syncstore.model.records import Applied, Gap, Info
 from syncstore.reads import Snapshot
-from syncstore.sending import Sending
 from syncstore.store.connection import Connections
 from syncstore.store.file import open_file, path_of
 from syncstore.store.query import account as account_query
@@ -40,7 +40,7 @@ def _said(token: str | _Stored | None) -> str | None:
     return None if isinstance(token, _Stored) else token
 
 
-class SyncStore(Sending):
+class SyncStore(Following):
     """One Matrix account in one SQLite file. Threads may share one; reads never wait for the writer.
 
     Every read method of `Snapshot` is here too, each as a snapshot of its own.
@@ -244,11 +244,6 @@ class SyncStore(Sending):
             return list(writing.check(cursor))
 
     # -- the end ---------------------------------------------------------------------------------------------------
-
-    def close(self) -> None:
-        """Close the file; redacted bytes still in its WAL leave it now."""
-        self._connections.checkpoint()
-        self._connections.close()
 
     def __enter__(self) -> SyncStore:
         return self

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from syncstore.cli import encryption, file, login, places, replay, rooms, sql, sync, timeline, upkeep
+from syncstore.cli import encryption, file, login, outbox, places, replay, rooms, sql, sync, timeline, upkeep, watch
 from syncstore.cli.options import text
 
 Store = Annotated[
@@ -50,9 +50,14 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     timeline.timeline,
     timeline.event,
     timeline.gaps,
+    outbox.send,
+    outbox.outbox,
+    outbox.retry,
+    outbox.cancel,
     sync.backfill,
     sync.verify,
     rooms.forget,
+    watch.watch,
     sql.sql,
     file.check,
     file.info,

@@ -11,7 +11,7 @@ from syncstore.cli.options import AsJson, RoomName, text
 
 if TYPE_CHECKING:
     from syncstore.model.records import Event, StateAt
-    from syncstore.reads import Room
+    from syncstore.room import Room
 
 StateType = Annotated[str | None, typer.Argument(metavar="[TYPE]", callback=text, help="Event type: m.room.topic.")]
 At = Annotated[

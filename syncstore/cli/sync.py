@@ -75,6 +75,7 @@ def sync(
         try:
             if once:
                 syncer.run_once()
+                syncer.flush()
             else:
                 _follow(syncer)
         finally:

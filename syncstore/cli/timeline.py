@@ -51,7 +51,8 @@ def timeline(
         if isinstance(item, Gap):
             show.note(gap_line(item))
         else:
-            show.line((show.moment(item.origin_server_ts), "dim"), (item.sender, "bold"), (described(item), ""))
+            mark = " (on its way)" if item.source == "outbox" else ""
+            show.line((show.moment(item.origin_server_ts), "dim"), (item.sender, "bold"), (described(item) + mark, ""))
 
 
 def _page_objects(page: Page) -> Iterator[Mapping[str, object]]:

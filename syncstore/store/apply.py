@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from syncstore.errors import StaleBatchError
+from syncstore.model.batch import membership_of
 from syncstore.model.changes import Changes, RoomChanges, TimelineChange
 from syncstore.model.records import Applied
 from syncstore.store import room, stripped
@@ -198,10 +199,25 @@ def _write_events(
     if timeline is not None:
         fresh, places, before = place_timeline(write, row, timeline, known, covered, tokens, continues=continues)
         if timeline.events:
-            ids |= write_events(write, row.id, "timeline", timeline.events, known, fresh, timeline.prev_batch)
+            told, live_from = timeline.events, 0 if continues else _live_from(write, changes, tokens)
+            ids |= write_events(write, row.id, "timeline", told, known, fresh, timeline.prev_batch, live_from=live_from)
     elif row.last_segment is not None:
         before = (row.last_segment, row.last_position + 1)
     return ids, places, before
+
+
+def _live_from(write: Write, changes: RoomChanges, tokens: Tokens) -> int:
+    """Where in a timeline that does not continue ours the present begins: after our own join, if it tells that."""
+    assert changes.timeline is not None
+    events = changes.timeline.events
+    if tokens.since is None or changes.section != "join":
+        return len(events)
+    joins = (
+        at
+        for at, one in enumerate(events)
+        if one.state_key == write.user_id and membership_of(one.type, one.body) == "join"
+    )
+    return max(joins, default=-1) + 1
 
 
 def _own_membership(write: Write, row: RoomRow) -> str:

@@ -27,4 +27,4 @@ def confirm_echoes(write: Write) -> None:
     for number, room, transaction_id, event_id in dict.fromkeys(found):
         write.cursor.execute(DROP, (number,))
         tell_waiting(write, room, transaction_id, event_id)
-        write.touch(room, "outbox")
+        write.touch(room, "outbox", "remove", key=transaction_id)

@@ -38,7 +38,8 @@ def write_account_data(write: Write, room: int, rows: Iterable[ContentRow]) -> N
     """Account data of a room, or of the account itself (room 0)."""
     values = [(room, row.name, row.content, row.odd, write.batch) for row in rows]
     write.cursor.executemany(PUT_ACCOUNT_DATA, values)
-    write.touch(room, "account_data")
+    for _, name, *_ in values:
+        write.touch(room, "account_data", type=name)
 
 
 def write_unknown(write: Write, room: int, rows: Iterable[ContentRow]) -> None:

@@ -34,6 +34,8 @@ PLACE_EVENT = """
 """
 
 Place = tuple[int, int]  # segment, position
+# Of sources whose events stand in a timeline; those of a state block are told by what they change.
+_ORIGINS = {"timeline": "live", "messages": "backfill", "context": "context"}
 _FIELDS = RoomEvent._fields
 _LIFTED = _FIELDS.index("in_reply_to")  # the columns from event_id to replaces stand in the table's order
 _PLAIN = _FIELDS.index("extra")  # so do those from event_id to unsigned
@@ -83,11 +85,13 @@ def write_events(
     known: dict[str, Known],
     places: Sequence[Place | None] | None = None,
     prev_batch: str | None = None,
+    *,
+    live_from: int = 0,
 ) -> dict[str, int]:
     """Store the new ones, place those that had no place: event_id -> row id of each.
 
     places: as long as events; None where an event shall have none or keeps the one it has. prev_batch is kept on the
-    first event if that is placed now.
+    first event if that is placed now. live_from: where in a timeline begins what happened while we watched.
     """
     rows: list[tuple[object, ...]] = []
     plain: list[tuple[object, ...]] = []
@@ -111,6 +115,8 @@ def write_events(
             if place is not None:
                 values = (*place, token, source, batch, one.transaction_id, one.unsigned, one.replaces, stored.id)
                 write.cursor.execute(PLACE_EVENT, values)
+                origin = _origin(source, live=at >= live_from)
+                write.touch(room, "event", "add", first_row=stored.id, last_row=stored.id, origin=origin)
                 write.renewed.append(stored.id)
         if one.type == "m.room.redaction":
             write.brings_redactions = True
@@ -127,7 +133,16 @@ def write_events(
         write.cursor.executemany(INSERT_PLAIN, plain)
     if rows:
         write.cursor.executemany(INSERT_EVENT, rows)
+    if source in _ORIGINS:
+        split = write.next_event + sum(one.event_id not in known for one in events[:live_from])
+        write.touch_events(room, write.next_event, split, _origin(source, live=False))
+        write.touch_events(room, split, number, _origin(source, live=True))
     write.event_count += len(events)
     write.known_count += len(events) - len(rows) - len(plain)
     write.next_event = number
     return ids
+
+
+def _origin(source: str, *, live: bool) -> str:
+    """Why an event comes now: a bot answers what is live, and nothing else."""
+    return _ORIGINS.get(source, "initial") if source != "timeline" or live else "initial"

@@ -83,7 +83,7 @@ def give_up(connections: Connections, gap_id: int, reason: str) -> None:
             return
         write = Write(cursor, "page", int(time.time() * 1000))
         cursor.execute(GIVE_UP, (reason, gap_id))
-        write.touch(gap.room, "gaps")
+        write.touch(gap.room, "gap", key=str(gap.id))
         write.write_touched()
 
 

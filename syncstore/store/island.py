@@ -106,8 +106,6 @@ def apply_context(connections: Connections, room_id: str, page: Page) -> int:
         known = known_events(write, row.id, events)
         places = _places(write, row.id, events, known, page.start)
         write_events(write, row.id, "context", events, known, [places.get(event.event_id) for event in events])
-        if places:
-            write.touch(row.id, "timeline")
         confirm_echoes(write)
         apply_redactions(write)
         derive_rooms(write)
@@ -171,7 +169,7 @@ def _new_island(write: Write, number: int, events: list[RoomEvent], start: str |
         return None
     segment = _under(write, number, slot)
     write.cursor.execute(NEW_ISLAND, (number, segment, start, start, write.batch))
-    write.touch(number, "gaps")
+    write.touch(number, "gap")
     return segment, 0
 
 
@@ -237,7 +235,7 @@ def absorb(write: Write, number: int, island: Island, segment: int) -> None:
     top = min(0 if oldest is None else oldest, 0) - 1
     write.cursor.execute(MOVE_EVENTS, (segment, top - newest, number, island.segment))
     write.cursor.execute(DROP_GAP, (island.id,))
-    write.touch(number, "timeline")
+    write.touch(number, "event")
 
 
 def settle_above(write: Write, number: int, island_id: int, segment: int, met: int) -> None:
@@ -264,4 +262,4 @@ def _move(write: Write, number: int, island_id: int, segment: int, above: int) -
     target = _under(write, number, above)
     write.cursor.execute(MOVE_EVENTS, (target, 0, number, segment))
     write.cursor.execute(MOVE_GAP, (target, island_id))
-    write.touch(number, "timeline")
+    write.touch(number, "event")

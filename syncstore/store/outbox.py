@@ -74,7 +74,7 @@ def queue(connections: Connections, wanted: Wanted) -> Outgoing:
         row = (None, room, transaction_id, wanted.kind, wanted.type, wanted.state_key, content, target, waits_for)
         unsent = (wanted.replaces, "queued", None, 0, None, None, None, None)
         cursor.execute(QUEUE, (*row, *unsent, write.now, write.batch))
-        _note(write, room)
+        _note(write, room, transaction_id, "add")
         found = one(cursor, transaction_id)
     assert found is not None
     return found
@@ -92,7 +92,7 @@ def retry(connections: Connections, transaction_id: str) -> None:
         if status == "parked":
             write = _begin(cursor)
             cursor.execute(UNPARK, (write.batch, number))
-            _note(write, room)
+            _note(write, room, transaction_id)
 
 
 def cancel(connections: Connections, transaction_id: str) -> list[str]:
@@ -106,16 +106,17 @@ def cancel(connections: Connections, transaction_id: str) -> list[str]:
             raise OutboxError(f"{transaction_id} may have reached the server: it can be redacted, not cancelled")
         write = _begin(cursor)
         gone = _drop(write, room, number, transaction_id)
-        _note(write, room)
+        write.write_touched()
         return gone
 
 
 def tell_waiting(write: Write, room: int, transaction_id: str, event_id: str) -> None:
     """What names an event that has got its id names that now."""
-    for number, _, text, target in write.cursor.execute(MENTIONS, (room, transaction_id)).fetchall():
+    for number, waiting, text, target in write.cursor.execute(MENTIONS, (room, transaction_id)).fetchall():
         content = encode(with_target(decode(text), transaction_id, event_id))
         aimed = _aimed(write.cursor, room, content, event_id if target == transaction_id else target)
         write.cursor.execute(AIM, (*aimed, write.batch, number))
+        write.touch(room, "outbox", key=waiting)
 
 
 def set_draft(connections: Connections, room_id: str, content: Mapping[str, Any] | None) -> None:
@@ -138,8 +139,8 @@ def _begin(cursor: sqlite3.Cursor) -> Write:
     return Write(cursor, "send", int(time.time() * 1000))
 
 
-def _note(write: Write, room: int) -> None:
-    write.touch(room, "outbox")
+def _note(write: Write, room: int, transaction_id: str, op: str = "change") -> None:
+    write.touch(room, "outbox", op, key=transaction_id)
     write.write_touched()
 
 
@@ -212,4 +213,5 @@ def _drop(write: Write, room: int, number: int, transaction_id: str) -> list[str
         if transaction_id in (target, *targets_of(decode(text))):
             gone += _drop(write, room, waiting, its_id)
     write.cursor.execute(DROP, (number,))
+    write.touch(room, "outbox", "remove", key=transaction_id)
     return gone

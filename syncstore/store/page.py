@@ -16,6 +16,7 @@ from syncstore.store.naming import derive_rooms
 from syncstore.store.redaction import apply_redactions
 from syncstore.store.write import Write, finish_page
 
+IS_OPEN = "SELECT 1 FROM gap WHERE id = ? AND status <> 'closed'"
 OLDEST_PLACE = "SELECT min(position) FROM event WHERE room = ? AND segment = ?"
 
 
@@ -48,7 +49,7 @@ def apply_page(connections: Connections, gap_id: int, asked: str, page: Page, *,
         confirm_echoes(write)
         apply_redactions(write)
         derive_rooms(write)
-        write.touch(gap.room, "gaps")
+        write.touch(gap.room, "gap", "change" if _is_open(write, gap.id) else "remove", key=str(gap.id))
         finish_page(write)
         return PageDone(added, write.stripped_count)
 
@@ -109,7 +110,8 @@ def _prepend(write: Write, gap: GapRow, events: list[RoomEvent], known: dict[str
             position -= 1
             places.append((gap.segment, position))
     write_events(write, gap.room, "messages", events, known, places)
-    added = sum(place is not None for place in places)
-    if added:
-        write.touch(gap.room, "timeline")
-    return added
+    return sum(place is not None for place in places)
+
+
+def _is_open(write: Write, gap_id: int) -> bool:
+    return write.cursor.execute(IS_OPEN, (gap_id,)).fetchone() is not None

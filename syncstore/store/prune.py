@@ -92,8 +92,8 @@ def _prune_room(connections: Connections, room: int, keep: int | None, before: i
         if cursor.execute(ANY_OLDER, (room, *cut)).fetchone() is None:
             return 0
         dropped = _drop(write, room, cut, token)
-        write.touch(room, "timeline")
-        write.touch(room, "gaps")
+        write.touch(room, "event", "remove")
+        write.touch(room, "gap")
         finish_page(write)
         return dropped
 

@@ -63,8 +63,13 @@ WALK_ALL = """
     INSERT INTO gap (room, kind, segment, prev_batch, walk, by_arrival, status, opened_by)
     SELECT id, 'absence', last_segment, ?1, ?1, 0, 'open', ?2 FROM room WHERE id = ?3
 """
+# Where the newest notes are lost the feed goes on after the places that consumers have reached.
+AFTER_CONSUMERS = """
+    INSERT INTO touched (seq, batch, room, what, op) SELECT max(seq) + 1, ?, 0, 'room', 'change' FROM consumer
+    HAVING max(seq) > (SELECT coalesce(max(seq), 0) FROM touched)
+"""
 # What the server keeps and tells again, or what only helps: its loss alone needs no new sync.
-_NO_LOSS = {"batch", "touched", "server_filter", "quarantined", "typist", "replaced_state"}
+_NO_LOSS = {"batch", "touched", "lease", "server_filter", "quarantined", "typist", "replaced_state"}
 
 
 class Saved(NamedTuple):
@@ -194,7 +199,7 @@ def _mend(cursor: sqlite3.Cursor, saved: list[Saved], lacking: Iterable[int]) ->
         cursor.execute(DROP_GAPS, (room,))
         cursor.execute(NEW_SEGMENT, (SEGMENT_SPACING, room))
         cursor.execute(WALK_ALL, (token, write.batch, room))
-        write.touch(room, "gaps")
+        write.touch(room, "gap")
     if not whole:
         cursor.execute("UPDATE room SET members_synced = 0")
         cursor.execute(FREEZE_COVERAGE)
@@ -204,5 +209,6 @@ def _mend(cursor: sqlite3.Cursor, saved: list[Saved], lacking: Iterable[int]) ->
         cursor.execute(ALL_DEVICE_LISTS, (write.batch,))
     write.derive.update(number for (number,) in cursor.execute("SELECT id FROM room"))
     derive_rooms(write)
+    cursor.execute(AFTER_CONSUMERS, (write.batch,))
     write.touch(ACCOUNT, "device")
     finish_page(write)

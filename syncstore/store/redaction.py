@@ -121,7 +121,9 @@ def _redact(write: Write, redaction: Redaction, version: str | None) -> None:
     mute = write.cursor.execute(IS_REDACTED, (room, by)).fetchone() is not None
     write.cursor.execute(STRIP, (*stripped(target, version, mute=mute), by, write.batch, target.id))
     write.stripped_count += 1
-    write.touch(room, "timeline" if target.state_key is None else "state")
+    write.touch(room, "event", first_row=target.id, last_row=target.id)
+    if target.state_key is not None:
+        write.touch(room, "state", type=target.type, key=target.state_key, first_row=target.id, last_row=target.id)
     if target.type in NAMING:
         write.derive.add(room)
 

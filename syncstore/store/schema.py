@@ -397,13 +397,13 @@ touched = Table(
     Column("seq", Integer, primary_key=True),
     _batch(),
     Column("room", Integer, nullable=False),
-    Column("what", Text, nullable=False),
+    Column("what", Text, nullable=False),  # event, state, invite_state, room, gap, account_data, outbox, …
     Column("op", Text),  # add, change, remove
     Column("type", Text),
     Column("key", Text),
-    Column("first_row", Integer),  # of the table that `what` is about
+    Column("first_row", Integer),  # of event
     Column("last_row", Integer),
-    Column("origin", Text),  # live, initial, backfill, context
+    Column("origin", Text),  # of new events: live, initial, backfill, context
 )
 
 outgoing = Table(

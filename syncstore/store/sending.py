@@ -69,11 +69,11 @@ def begin(connections: Connections, room_id: str) -> Attempt | None:
             write = Write(cursor, "send", now)
             reason = _obstacle(cursor, attempt, replaces, encryption) if first else None
             if reason is not None:
-                _set(write, attempt.id, attempt.room, PARK, reason)
+                _set(write, attempt, PARK, reason)
                 continue
             if not attempt.doubtful:
                 cursor.execute(MARK, (now, attempt.after_segment, attempt.after_position, write.batch, attempt.id))
-                _note(write, attempt.room)
+                _note(write, attempt)
             return attempt
     return None
 
@@ -85,13 +85,14 @@ def accepted(connections: Connections, attempt: Attempt, event_id: str | None) -
         if found is None:
             return  # the echo was faster
         write = Write(cursor, "send", int(time.time() * 1000))
-        if event_id is None or cursor.execute(IS_STORED, (attempt.room, event_id)).fetchone():
+        done = event_id is None or cursor.execute(IS_STORED, (attempt.room, event_id)).fetchone() is not None
+        if done:
             cursor.execute(REMOVE, (attempt.id,))
         else:
             cursor.execute(ACCEPT, (event_id, write.batch, attempt.id))
         if event_id is not None:
             tell_waiting(write, attempt.room, attempt.transaction_id, event_id)
-        _note(write, attempt.room)
+        _note(write, attempt, "remove" if done else "change")
 
 
 def rejected(connections: Connections, attempt: Attempt, reason: str) -> None:
@@ -123,15 +124,15 @@ def prove(connections: Connections, attempt: Attempt) -> Proof:
         if event_id is not None:
             cursor.execute(REMOVE, (attempt.id,))
             tell_waiting(write, attempt.room, attempt.transaction_id, event_id)
-            _note(write, attempt.room)
+            _note(write, attempt, "remove")
             return "found"
         hole = cursor.execute(HOLES, (attempt.room, attempt.after_segment)).fetchone()
         if hole is None:
-            _set(write, attempt.id, attempt.room, REQUEUE, None)
+            _set(write, attempt, REQUEUE, None)
             return "absent"
         if hole[0] == "open":
             return "hole"
-        _set(write, attempt.id, attempt.room, PARK, f"it may have been sent: it could lie in a gap ({hole[1]})")
+        _set(write, attempt, PARK, f"it may have been sent: it could lie in a gap ({hole[1]})")
         return "lost"
 
 
@@ -168,14 +169,14 @@ def _own_state(cursor: sqlite3.Cursor, attempt: Attempt) -> str | None:
 def _write(connections: Connections, attempt: Attempt, statement: str, reason: str) -> None:
     with connections.write(durable=True) as cursor:
         if cursor.execute(FIND, (attempt.id,)).fetchone() is not None:
-            _set(Write(cursor, "send", int(time.time() * 1000)), attempt.id, attempt.room, statement, reason)
+            _set(Write(cursor, "send", int(time.time() * 1000)), attempt, statement, reason)
 
 
-def _set(write: Write, number: int, room: int, statement: str, reason: str | None) -> None:
-    write.cursor.execute(statement, (reason, write.batch, number))
-    _note(write, room)
+def _set(write: Write, attempt: Attempt, statement: str, reason: str | None) -> None:
+    write.cursor.execute(statement, (reason, write.batch, attempt.id))
+    _note(write, attempt)
 
 
-def _note(write: Write, room: int) -> None:
-    write.touch(room, "outbox")
+def _note(write: Write, attempt: Attempt, op: str = "change") -> None:
+    write.touch(attempt.room, "outbox", op, key=attempt.transaction_id)
     write.write_touched()

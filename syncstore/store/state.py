@@ -6,7 +6,7 @@ Promises 8 and 9.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from syncstore.model.batch import membership_of
 from syncstore.model.changes import BEFORE_TIMELINE, Step
@@ -61,9 +61,9 @@ class _Rows:
     """The rows of one change of a pile, collected to be written at once."""
 
     def __init__(self) -> None:
-        self.state: list[tuple[object, ...]] = []
+        self.state: list[tuple[Any, ...]] = []
         self.history: list[tuple[object, ...]] = []
-        self.dropped: list[tuple[object, ...]] = []
+        self.dropped: list[tuple[int, str, str]] = []
 
 
 def apply_steps(
@@ -198,8 +198,18 @@ def _write(write: Write, row: RoomRow, rows: _Rows, *, new_room: bool) -> None:
         if new_room:
             rows.state.sort(key=lambda one: one[1:3])
         write.cursor.executemany(INSERT_STATE if new_room else UPSERT_STATE, rows.state)
-    if rows.state or rows.dropped:
-        write.touch(row.id, "state")
+    _note_state(write, row.id, rows, new_room=new_room)
+
+
+def _note_state(write: Write, room: int, rows: _Rows, *, new_room: bool) -> None:
+    """A new pile is told as a whole."""
+    if new_room and rows.state:
+        write.touch(room, "state", "add")
+        return
+    for _, type_, key, event, *_ in rows.state:
+        write.touch(room, "state", type=type_, key=key, first_row=event, last_row=event)
+    for _, type_, key in rows.dropped:
+        write.touch(room, "state", "remove", type=type_, key=key)
 
 
 def _since(held: Held) -> tuple[object, ...]:

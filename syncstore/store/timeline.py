@@ -84,8 +84,6 @@ def place_timeline(
             places.append(kept)
             fresh.append(None)
     _recency(row, change.events, fresh)
-    if any(fresh):
-        write.touch(row.id, "timeline")
     return fresh, places, before
 
 
@@ -143,7 +141,7 @@ def _open(
         older_than = 0
     values = (row.id, kind, segment, change.prev_batch, walk, since, int(continues), write.batch, older_than)
     write.cursor.execute(NEW_GAP, values)
-    write.touch(row.id, "gaps")
+    write.touch(row.id, "gap", "add", key=str(write.cursor.lastrowid))
 
 
 def open_walk(write: Write, row: RoomRow, covered: str | None, token: str) -> None:
@@ -160,7 +158,7 @@ def reopen(write: Write, row: RoomRow) -> None:
     """A server that refused us while we were outside may answer now that we are back."""
     write.cursor.execute(REOPEN, (row.id,))
     if write.cursor.rowcount:
-        write.touch(row.id, "gaps")
+        write.touch(row.id, "gap")
 
 
 def _recency(row: RoomRow, events: list[RoomEvent], fresh: list[Place | None]) -> None:

@@ -64,11 +64,12 @@ def forget(connections: Connections, room_id: str) -> None:
         row = cursor.execute(ROOM_NUMBER, (room_id,)).fetchone()
         if row is None:
             raise NotFoundError(f"the store has no room {room_id}")
+        write = Write(cursor, "prune", int(time.time() * 1000))
+        write.touch(ACCOUNT, "room", "remove")  # its id is forgotten too
+        # First: the newest number of the feed must never go, for it would be given again.
+        write.write_touched()
         for statement in FORGET:
             cursor.execute(statement, row)
-        write = Write(cursor, "prune", int(time.time() * 1000))
-        write.touch(ACCOUNT, "forgotten")
-        write.write_touched()
     connections.checkpoint()
 
 

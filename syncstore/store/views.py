@@ -164,6 +164,12 @@ VIEWS: dict[str, str] = {
     "quarantine": """
         SELECT id, batch, room_id, section, event_id, reason_code, reason, raw FROM quarantined
     """,
+    "changes": """
+        SELECT t.seq, t.batch, t.what AS kind, r.room_id, coalesce(t.type, e.type) AS type,
+            coalesce(t.key, e.state_key) AS key, e.event_id, t.op, t.origin
+        FROM touched t LEFT JOIN event e ON e.id BETWEEN t.first_row AND t.last_row AND e.room = t.room
+            LEFT JOIN room r ON r.id = t.room
+    """,
     "outbox": """
         SELECT o.transaction_id, r.room_id, o.type, o.content, o.status AS state, o.reason, o.attempts, o.event_id,
             strftime('%Y-%m-%dT%H:%M:%fZ', o.created_at / 1000.0, 'unixepoch') AS created_at, o.kind, o.state_key,

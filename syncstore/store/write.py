@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import cache
 from typing import NamedTuple
 
 from syncstore.store.schema import touched
@@ -18,7 +19,6 @@ START = """
         EXISTS (SELECT 1 FROM outgoing)
     FROM own_account
 """
-TOUCHED = insert(touched, "batch", "room", "what")  # no single row, type or key is named
 FINISH_PAGE = "UPDATE batch SET event_count = ?, known_count = ?, quarantined_count = ? WHERE id = ?"
 
 
@@ -61,7 +61,8 @@ class Write:
         self.stripped_count = 0
         self.derive: set[int] = set()  # rooms whose derived columns must be made anew
         self._batch: int | None = None
-        self._touched: set[tuple[int, str]] = set()
+        # By the columns that they fill: binding a null costs the driver more than anything else here.
+        self._touched: dict[tuple[str, ...], dict[tuple[int | str, ...], None]] = {}
 
     @property
     def batch(self) -> int:
@@ -82,20 +83,30 @@ class Write:
         """This commit's number if anything needed one."""
         return self._batch
 
-    def touch(self, room: int, what: str) -> None:
-        """Note that this commit changed `what` of a room, deletions too."""
-        self._touched.add((room, what))
+    def touch(self, room: int, what: str, op: str = "change", **more: int | str) -> None:
+        """Note for those who follow that this commit changed `what` of a room; more: further columns of `touched`."""
+        self._touched.setdefault(tuple(more), {})[room, what, op, *more.values()] = None
+
+    def touch_events(self, room: int, first: int, end: int, origin: str) -> None:
+        """Note new events, stored one after the other: rows from `first` to before `end`."""
+        if end > first:
+            self.touch(room, "event", "add", first_row=first, last_row=end - 1, origin=origin)
 
     def write_touched(self) -> None:
         """Write the notes of `touch`."""
-        if self._touched:
+        for columns, notes in self._touched.items():
             batch = self.batch
-            self.cursor.executemany(TOUCHED, [(batch, room, what) for room, what in sorted(self._touched)])
+            self.cursor.executemany(_noting(columns), [(batch, *one) for one in notes])
 
     @property
     def touched_rooms(self) -> set[int]:
         """Rooms that this commit changed."""
-        return {room for room, _ in self._touched if room != ACCOUNT}
+        return {int(one[0]) for notes in self._touched.values() for one in notes if one[0] != ACCOUNT}
+
+
+@cache
+def _noting(columns: tuple[str, ...]) -> str:
+    return insert(touched, "batch", "room", "what", "op", *columns)
 
 
 def finish_page(write: Write) -> None:

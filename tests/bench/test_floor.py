@@ -14,8 +14,8 @@ from benchmarks.runs import run_floor, run_syncstore, schema
 from benchmarks.workload import USER, Size, bodies
 from syncstore import SyncStore
 
-# What a clock writes.
-TIMES = {"received_at", "apply_ms", "created_at", "updated_at"}
+# What a clock writes, and the order of notes within a batch.
+TIMES = {"seq", "received_at", "apply_ms", "created_at", "updated_at"}
 SMALL = Size(rooms=6, members=5, messages=4, batches=40)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from syncstore import Syncer
 from syncstore.model.records import Event
-from syncstore.reads import Room
+from syncstore.room import Room
 from tests.account.events import Key
 from tests.account.server import MOVES, Account
 from tests.sync.fake import Modelled

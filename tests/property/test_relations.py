@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncstore import SyncStore
-from syncstore.reads import Room
+from syncstore.room import Room
 from tests.store.bodies import ANN, BOB, ROOM, Body, Json, create, event, message, page, redaction
 
 from .drive import open_store

@@ -16,7 +16,8 @@ import pytest
 from syncstore import SyncStore
 from syncstore.cli import sql
 from syncstore.errors import SyncStoreError
-from syncstore.reads import Reads, Room
+from syncstore.reads import Reads
+from syncstore.room import Room
 from tests.cli import bodies
 from tests.cli.conftest import Run, store
 

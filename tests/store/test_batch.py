@@ -60,4 +60,4 @@ def test_touched_notes_rows_that_are_gone(feed: Feed, sql: Sql) -> None:
     assert ("invite_state",) in sql("SELECT what FROM touched WHERE batch = ?", applied.batch)
     forgotten = feed.store.seq
     feed.store.forget(ROOM)
-    assert sql("SELECT what FROM touched WHERE batch > ?", forgotten) == [("forgotten",)]
+    assert sql("SELECT what FROM touched WHERE batch > ?", forgotten) == [("room",)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from syncstore import SyncStore
-from syncstore.reads import Room
+from syncstore.room import Room
 from tests.store.bodies import ANN, BOB, ME, OTHER, ROOM, Json, create, member, message, wrapped
 from tests.store.conftest import Feed
 

@@ -6,7 +6,7 @@ import pytest
 
 from syncstore.errors import NotFoundError
 from syncstore.model.records import Gap
-from syncstore.reads import Room
+from syncstore.room import Room
 from tests.store.bodies import ROOM, create, message, page, topic
 from tests.store.conftest import Feed, Sql
 

@@ -52,6 +52,7 @@ COLUMNS = {
     "presence": "user_id presence last_active_ts status_msg batch",
     "to_device": "id sender type content batch",
     "quarantine": "id batch room_id section event_id reason_code reason raw",
+    "changes": "seq batch kind room_id type key event_id op origin",
     "outbox": "transaction_id room_id type content state reason attempts event_id created_at kind state_key target"
     " batch",
     "drafts": "room_id content updated_at",

@@ -10,7 +10,8 @@ from typing import Any
 
 from syncstore.errors import NotFoundError
 from syncstore.model.json_text import decode
-from syncstore.reads import Room, Snapshot
+from syncstore.reads import Snapshot
+from syncstore.room import Room
 
 Json = dict[str, Any]
 

@@ -25,7 +25,8 @@ from mautrix.types import (
 from syncstore.adapters.mautrix.told import Content, Told
 from syncstore.errors import NotFoundError
 from syncstore.ingest import SyncStore
-from syncstore.reads import Room, Snapshot
+from syncstore.reads import Snapshot
+from syncstore.room import Room
 
 _MEMBER, _LEVELS = "m.room.member", "m.room.power_levels"
 _ENCRYPTION, _CREATE = "m.room.encryption", "m.room.create"

@@ -24,6 +24,7 @@ READ_UP_TO = """
         AND c.thread_id IN ('', ?)
     ORDER BY e.segment DESC, e.position DESC, c.ts DESC LIMIT 1
 """
+OWN_USER = "SELECT user_id FROM account"
 TOKEN = "SELECT next_batch FROM account"
 ACCOUNT = """
     SELECT a.user_id, a.device_id, a.homeserver, s.token, s.updated_at, a.format
@@ -64,6 +65,12 @@ def direct_users(cursor: sqlite3.Cursor, room_id: str) -> list[str]:
 def typing(cursor: sqlite3.Cursor, room_id: str) -> list[str]:
     """Who types, as of the last sync."""
     return [row[0] for row in cursor.execute(TYPING, (room_id,))]
+
+
+def own_user(cursor: sqlite3.Cursor) -> str:
+    """Whose store this is."""
+    user_id: str = cursor.execute(OWN_USER).fetchone()[0]
+    return user_id
 
 
 def token(cursor: sqlite3.Cursor) -> str | None:

@@ -1,0 +1,41 @@
+"""What a commit changed, for those who follow, and what a durable consumer is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from syncstore.model.records import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that a commit changed: a row of `changes`.
+
+    Changes that share a `seq` belong together. kind: event, state, invite_state, knock_state, membership, room,
+    members, gap, account_data, receipts, typing, unread, outbox, draft, and of the account presence, to_device,
+    device_lists, device_keys, quarantine, suspects, device. op: add, change or remove. key: the state key, the gap's
+    id, the transaction id. A kind without the key and event that it could have means all of that kind: read it anew.
+    origin: of new events, as in Arrival.
+    """
+
+    seq: int
+    batch: int
+    kind: str
+    room_id: str | None
+    type: str | None
+    key: str | None
+    event_id: str | None
+    op: str | None
+    origin: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event of a timeline, and why it came.
+
+    origin: `live` happened while we watched; `initial` stood there before, in a snapshot or before we joined;
+    `backfill` came out of a gap; `context` was jumped to. A bot answers what is live.
+    """
+
+    event: Event
+    origin: str

@@ -1,0 +1,82 @@
+"""Durable consumers: how far each has come in the events as they arrived (promise 34)."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from syncstore.errors import StaleBatchError
+from syncstore.model.change import Arrival
+from syncstore.model.records import Event
+from syncstore.store.connection import Connections
+from syncstore.store.query.changes import last
+from syncstore.store.query.state import EDITED, EVENT_COLUMNS
+
+POSITION = "SELECT seq, last_row FROM consumer WHERE name = ? AND stream = 'events'"
+BEGIN = "INSERT INTO consumer (name, stream, seq, last_row, updated_at) VALUES (?, 'events', ?, ?, ?)"
+# CROSS: in the order of the feed, whatever SQLite thinks of its length.
+ARRIVALS = (
+    "SELECT t.seq, e.id, t.origin,"
+    + EVENT_COLUMNS
+    + """
+    FROM touched t CROSS JOIN event e ON e.id BETWEEN t.first_row AND t.last_row AND e.room = t.room
+        JOIN room r ON r.id = e.room
+    """
+    + EDITED
+    + """
+    WHERE t.seq >= ?1 AND (t.seq > ?1 OR e.id > ?2) AND t.what = 'event' AND t.op = 'add' AND e.segment IS NOT NULL
+    ORDER BY t.seq LIMIT ?3
+"""
+)
+MOVE = """
+    UPDATE consumer SET seq = ?, last_row = ?, updated_at = ?
+    WHERE name = ? AND stream = 'events' AND seq = ? AND last_row = ?
+"""
+_WHOLE = 2**63 - 1  # all rows of that seq
+
+
+class Position(NamedTuple):
+    """A place in the feed: all of `seq` up to its row `last_row` is done."""
+
+    seq: int
+    last_row: int
+
+
+class Batch(NamedTuple):
+    """What a consumer is given, and where it stands before and after."""
+
+    arrivals: list[Arrival]
+    before: Position
+    after: Position
+
+
+def fetch(connections: Connections, name: str, limit: int) -> Batch:
+    """The next arrivals for a consumer; one that is new begins with what comes from now on."""
+    before = _position(connections, name)
+    with connections.read() as cursor:
+        newest = last(cursor)
+        rows = cursor.execute(ARRIVALS, (*before, limit)).fetchall()
+    arrivals = [Arrival(Event(*row[3:]), row[2]) for row in rows]
+    after = Position(*rows[-1][:2]) if len(rows) == limit else Position(newest, _WHOLE)
+    return Batch(arrivals, before, after)
+
+
+def acknowledge(connections: Connections, name: str, batch: Batch) -> None:
+    """What was given is done. StaleBatchError if another process has gone on from the same place meanwhile."""
+    if batch.after == batch.before:
+        return
+    with connections.write(durable=True) as cursor:
+        cursor.execute(MOVE, (*batch.after, int(time.time() * 1000), name, *batch.before))
+        if not cursor.rowcount:
+            raise StaleBatchError(f"{name} took too long: another process has done the same events")
+
+
+def _position(connections: Connections, name: str) -> Position:
+    with connections.read() as cursor:
+        row = cursor.execute(POSITION, (name,)).fetchone()
+    if row is not None:
+        return Position(*row)
+    with connections.write(durable=True) as cursor:
+        begin = Position(last(cursor), _WHOLE)
+        cursor.execute(BEGIN, (name, *begin, int(time.time() * 1000)))
+    return begin
