@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from mautrix.types import DeviceID, UserID
 
+from syncstore import SyncStore
 from syncstore.adapters.mautrix import Client
 from tests.store.bodies import ME, Body
 
@@ -116,7 +117,9 @@ class Server:
 @asynccontextmanager
 async def bot(server: Server, path: Path, **options: Any) -> AsyncIterator[Client]:
     """A client that is not started yet; stopped and closed at the end."""
-    client = Client(UserID(ME), DeviceID("DEV"), base_url=server.url, token="secret", syncstore=path, **options)
+    # An old store may be encrypted, and whoever opens it has the passphrase.
+    store = SyncStore.open(path, user_id=ME, device_id="DEV") if path.exists() else path
+    client = Client(UserID(ME), DeviceID("DEV"), base_url=server.url, token="secret", syncstore=store, **options)
     try:
         yield client
     finally:
