@@ -35,6 +35,7 @@ MAY_SEE: dict[str, set[str]] = {
     "__init__": {"encryption", "ingest", "reads", "room", "net", "sync", "model", "errors"},
     "sync": {"", "ingest", "reads", "room", "net", "model", "errors"},
     "aio": {"ingest", "room", "sync", "net", "model"},
+    "adapters": {"", "ingest", "reads", "room", "sync", "net", "model", "errors"},
     "cli": {"", "encryption", "sync", "ingest", "reads", "room", "wire", "reduce", "store", "net", "model", "errors"},
     "__main__": {"cli"},
 }
@@ -48,6 +49,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "typer": ("cli",),
     "rich": ("cli",),
     "platformdirs": ("cli",),
+    "mautrix": ("adapters/mautrix",),
+    "aiohttp": ("adapters",),
     "keyring": ("net/tokens.py", "cli/passphrase.py"),
     "sqlite3": ("store", "reads.py", "room.py", "cli/sql.py"),
 }
