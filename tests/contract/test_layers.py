@@ -31,6 +31,7 @@ MAY_SEE: dict[str, set[str]] = {
     "ingest": {"sending", "later", "reads", "writing", "store", "model", "errors"},
     "__init__": {"encryption", "ingest", "reads", "net", "sync", "model", "errors"},
     "sync": {"", "ingest", "reads", "net", "model", "errors"},
+    "adapters": {"", "sync", "ingest", "reads", "net", "model", "errors"},
     "cli": {"", "encryption", "sync", "ingest", "reads", "wire", "reduce", "store", "net", "model", "errors"},
     "__main__": {"cli"},
 }
@@ -44,6 +45,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "typer": ("cli",),
     "rich": ("cli",),
     "platformdirs": ("cli",),
+    "nio": ("adapters/nio.py", "adapters/nio_rooms.py", "adapters/nio_asking.py"),
+    "aiohttp": ("adapters/nio.py", "adapters/nio_asking.py"),
     "keyring": ("net/tokens.py", "cli/passphrase.py"),
     "sqlite3": ("store", "reads.py", "cli/sql.py"),
 }
