@@ -17,6 +17,10 @@ run: $(BIN)/.installed $(SYNAPSE) ## fill a store from a real homeserver on loop
 replay: $(BIN)/.installed ## show the recorded account of examples/ without any server
 	$(BIN)/python -m examples.replay
 
+.PHONY: bot
+bot: $(BIN)/.installed $(SYNAPSE) ## run the example bot on matrix-nio against a real homeserver on loopback
+	$(BIN)/python -m examples.nio_bot
+
 .PHONY: test
 test: $(BIN)/.installed $(SYNAPSE) $(OLD_SQLITE) lint types ## all checks and tests, with a real homeserver, then on encrypted stores
 	SYNCSTORE_OLD_SQLITE=$(CURDIR)/$(dir $(OLD_SQLITE)) $(BIN)/python -m pytest -n 2 --dist loadgroup
