@@ -3,7 +3,7 @@
     python -m examples.nio_bot HOMESERVER USER_ID DEVICE_ID TOKEN STORE
 
 "!echo WORDS" is said again, "!remind SECONDS WORDS" is said then, "!rooms" tells what the bot knows. A nio bot became
-this one by one import, and by `syncstore=STORE`. Without arguments (`make bot`) a homeserver is started on loopback, and
+this one by one import, and by `syncstore=STORE`. Without arguments (`make bot`) a homeserver is started on loopback,
 somebody talks with the bot, stops it, and talks on.
 """
 

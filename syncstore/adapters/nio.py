@@ -21,7 +21,7 @@ import aiohttp
 import nio
 
 from syncstore.adapters.nio_asking import Asking, FailedError, read_body, refused
-from syncstore.adapters.nio_rooms import Batch, Rooms, read_batch, rooms_of
+from syncstore.adapters.nio_rooms import Batch, Rooms, read_batch, rooms_of, told_before
 from syncstore.errors import StaleBatchError, StoreLockedError, WireError
 from syncstore.ingest import SyncStore
 from syncstore.sync.pace import FAILURE_CAP, IDLE_CAP, Pace
@@ -192,6 +192,7 @@ class AsyncClient(nio.AsyncClient):  # type: ignore[misc]  # nio has no types
         self, body: bytes, since: str | None, full_state: bool | None, ms: int, joined: list[str] | None
     ) -> Batch | ValueError | None:
         """Store a response and read it for nio, in the thread."""
+        told = told_before(self.syncstore, body)
         try:
             applied = self.syncstore.apply(
                 body, since=since, held=since, full_state=bool(full_state), fetch_ms=ms, joined=joined
@@ -203,7 +204,7 @@ class AsyncClient(nio.AsyncClient):  # type: ignore[misc]  # nio has no types
         if applied.repeated:
             return None
         try:
-            return read_batch(self.syncstore, body, idle=applied.batch is None)
+            return read_batch(self.syncstore, body, told, idle=applied.batch is None)
         except ValueError as error:
             return error
 

@@ -18,6 +18,7 @@ from syncstore.ingest import SyncStore
 from syncstore.model.records import StrippedEvent
 from syncstore.reads import Room
 
+_MALFORMED = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
 _AFTER = ("state_after", "org.matrix.msc4222.state_after")
 
 
@@ -48,15 +49,28 @@ def rooms_of(store: SyncStore) -> Rooms:
     return found
 
 
-def read_batch(store: SyncStore, body: bytes | bytearray, *, idle: bool) -> Batch:
-    """Read a response that is stored already.
+def told_before(store: SyncStore, body: bytes | bytearray) -> set[tuple[str, str]]:
+    """What a response that is not stored yet repeats, room and event ids: servers do after an absence or a new login."""
+    found: set[tuple[str, str]] = set()
+    with suppress(*_MALFORMED), store.read() as snapshot:  # what cannot be read is told of when it is stored
+        joined = json.loads(body)["rooms"]["join"] if snapshot.seq else {}
+        for room_id, entry in joined.items():
+            ids = [one["event_id"] for one in _events(entry.get("timeline"))]
+            known = (event for event_id in ids for event in snapshot.events(event_id))
+            found.update((room_id, one.event_id) for one in known if one.room_id == room_id and one.segment is not None)
+    return found
+
+
+def read_batch(store: SyncStore, body: bytes | bytearray, told: set[tuple[str, str]], *, idle: bool) -> Batch:
+    """Read a response that is stored already; what was told before is left out of its timelines.
 
     ValueError if nio cannot read it: one event that is not what nio expects is enough.
     """
     try:
         parsed = json.loads(body)
         sections = parsed.get("rooms", {})
-        doubtful = [*sections.get("knock", {}), *_misread(store, sections.get("join", {}))]
+        doubtful = {*sections.get("knock", {}), *_misread(store, sections.get("join", {})), *(room for room, _ in told)}
+        _leave_out(sections.get("join", {}), told)
         response = nio.SyncResponse.from_dict(parsed)
     except Exception as error:  # whatever nio stumbles over: the response is stored
         raise ValueError(f"{type(error).__name__}: {error}") from error
@@ -67,6 +81,12 @@ def read_batch(store: SyncStore, body: bytes | bytearray, *, idle: bool) -> Batc
         with suppress(NotFoundError):  # an id that is none
             _add(mended, store.room(room_id), store.user_id)
     return Batch(response, mended, idle)
+
+
+def _leave_out(joined: dict[str, Any], told: set[tuple[str, str]]) -> None:
+    for room_id in {room_id for room_id, _ in told}:
+        timeline = joined[room_id]["timeline"]
+        timeline["events"] = [one for one in timeline["events"] if (room_id, one.get("event_id")) not in told]
 
 
 def _misread(store: SyncStore, joined: dict[str, Any]) -> Iterator[str]:

@@ -233,6 +233,27 @@ def test_a_kick_reaches_the_callbacks_and_a_rejoin_starts_anew(path: Path) -> No
     assert topics == [None] and set(users) == {ME, ANN}
 
 
+def test_p31_no_event_is_told_twice(path: Path) -> None:
+    """After an absence a server sends the newest events, whether we know them or not."""
+    made = bodies(
+        lambda body: body.join(ROOM, message("$m1"), topic("$t", "New"), state=[create(), *MEMBERS]),
+        lambda body: body.leave(ROOM, member("$kick", ME, "leave", sender=ANN)),
+        lambda body: body.join(
+            ROOM, message("$m1"), topic("$t", "New"), message("$m2"), state=[create(), *MEMBERS], limited=True
+        ),
+    )
+    with Flaky(made) as flaky:
+
+        async def play(client: AsyncClient) -> tuple[list[str], str | None]:
+            told: list[str] = []
+            client.add_event_callback(lambda room, event: told.append(event.event_id), nio.RoomMessageText)
+            for _ in made:
+                await client.sync()
+            return told, client.rooms[ROOM].topic
+
+        assert played(flaky, path, play) == (["$m1", "$m2"], "New")
+
+
 def test_another_process_may_sync_the_same_store(flaky: Flaky, path: Path) -> None:
     async def play(client: AsyncClient) -> None:
         told: list[str] = []
