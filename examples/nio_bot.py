@@ -86,33 +86,33 @@ class Bot:
 
 async def show(server: str, folder: Path) -> None:
     """Let somebody talk with the bot, before and after it was stopped."""
-    alice, user = register(server, "alice"), register(server, "bot")
+    mary, user = register(server, "mary"), register(server, "kitchenbot")
     login = server, user.user_id, user.device_id, user.access_token, str(folder / "bot.db")
-    room = alice.create_room(name="Kitchen", preset="public_chat", invite=[user.user_id])
+    room = mary.create_room(name="Kitchen", preset="public_chat", invite=[user.user_id])
     bot = Bot(*login)
     print("The bot starts with an empty store.")
     running = asyncio.ensure_future(bot.run())
     await _until(lambda: room in bot.client.rooms)
-    await _ask(alice, bot, room, "!echo the tea is ready", "the tea is ready")
-    await _ask(alice, bot, room, "!remind 1 the oven", "Remember: the oven")
+    await _ask(mary, bot, room, "!echo the tea is ready", "the tea is ready")
+    await _ask(mary, bot, room, "!remind 1 the oven", "Remember: the oven")
     await _stop(running)
     print("The bot is stopped, and somebody goes on talking.")
-    await asyncio.to_thread(alice.send, room, "!echo are you there?")
+    await asyncio.to_thread(mary.send, room, "!echo are you there?")
     bot = Bot(*login)
     print(
         f"The bot is back, and has asked nobody yet: it knows {[one.display_name for one in bot.client.rooms.values()]}"
     )
     running = asyncio.ensure_future(bot.run())
     await _heard(bot, room, "are you there?")
-    await _ask(alice, bot, room, "!rooms", "I know Kitchen")
+    await _ask(mary, bot, room, "!rooms", "I know Kitchen")
     for event in reversed(bot.client.syncstore.room(room).timeline(limit=50).items):
         if isinstance(event, Event) and event.type == "m.room.message":
             print(f"  {event.sender:30}{event.content['body']}")
     await _stop(running)
 
 
-async def _ask(alice: User, bot: Bot, room: str, words: str, answer: str) -> None:
-    await asyncio.to_thread(alice.send, room, words)
+async def _ask(mary: User, bot: Bot, room: str, words: str, answer: str) -> None:
+    await asyncio.to_thread(mary.send, room, words)
     await _heard(bot, room, answer)
 
 

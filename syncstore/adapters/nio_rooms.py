@@ -50,7 +50,7 @@ def rooms_of(store: SyncStore) -> Rooms:
 
 
 def told_before(store: SyncStore, body: bytes | bytearray) -> set[tuple[str, str]]:
-    """What a response that is not stored yet repeats, room and event ids: servers do after an absence or a new login."""
+    """What a response that is not stored yet repeats: room and event ids. Servers repeat after an absence."""
     found: set[tuple[str, str]] = set()
     with suppress(*_MALFORMED), store.read() as snapshot:  # what cannot be read is told of when it is stored
         joined = json.loads(body)["rooms"]["join"] if snapshot.seq else {}

@@ -304,11 +304,13 @@ def test_it_asks_as_the_syncer_does(flaky: Flaky, path: Path) -> None:
 class Filters(Flaky):
     """A server that keeps one filter."""
 
-    kept = b"{}"
+    def __init__(self, made: list[bytes], kept: bytes) -> None:
+        super().__init__(made)
+        self._kept = kept
 
     def _answer(self, connection: socket.socket, target: str) -> bool:
         if "/filter/" in target:
-            connection.sendall(http(self.kept))
+            connection.sendall(http(self._kept))
             return True
         return super()._answer(connection, target)
 
@@ -322,8 +324,7 @@ class Filters(Flaky):
     ],
 )
 def test_a_filter_that_loses_state_is_refused_by_name(path: Path, sync_filter: Any, kept: bytes) -> None:
-    with Filters(MADE) as flaky:
-        flaky.kept = kept
+    with Filters(MADE, kept) as flaky:
 
         async def play(client: AsyncClient) -> None:
             with pytest.raises(FilterError, match=r"filter key room\.state\.types is refused: .* never comes again"):
@@ -334,8 +335,7 @@ def test_a_filter_that_loses_state_is_refused_by_name(path: Path, sync_filter: A
 
 
 def test_a_filter_by_id_that_loses_nothing_is_used(path: Path) -> None:
-    with Filters(MADE) as flaky:
-        flaky.kept = b'{"room": {"timeline": {"limit": 7}}}'
+    with Filters(MADE, b'{"room": {"timeline": {"limit": 7}}}') as flaky:
         assert isinstance(played(flaky, path, lambda client: client.sync(sync_filter="7")), nio.SyncResponse)
 
 
@@ -362,8 +362,9 @@ def test_p31_a_broken_server_is_asked_at_most_ten_times_in_two_seconds(flaky: Fl
         loop = asyncio.ensure_future(client.sync_forever(30000))
         await asyncio.sleep(2)
         count, flaky.fault = flaky.syncs - before, None
-        while client.syncstore.token != "s3":
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(60):
+            while "$m3" not in told:
+                await asyncio.sleep(0.05)
         client.stop_sync_forever()
         loop.cancel()
         await asyncio.gather(loop, return_exceptions=True)
@@ -416,7 +417,7 @@ def test_a_lost_filter_is_uploaded_again(flaky: Flaky, path: Path) -> None:
     played(flaky, path, play)
 
 
-def test_the_loop_is_not_held_up_while_a_response_is_stored(path: Path) -> None:
+def test_the_loop_is_not_held_up_while_a_response_is_stored(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     many = [member(f"$u{n}", f"@u{n}:x", "join", f"User {n}") for n in range(8000)]
     made = bodies(lambda body: body.join(ROOM, *many, state=[create(), *MEMBERS]))
     with Flaky(made) as flaky:
@@ -431,7 +432,7 @@ def test_the_loop_is_not_held_up_while_a_response_is_stored(path: Path) -> None:
                 during = beats - before
                 return apply(*args, **options)
 
-            client.syncstore.apply = slow
+            monkeypatch.setattr(client.syncstore, "apply", slow)
             beats = 0
 
             async def beat() -> None:
@@ -449,7 +450,9 @@ def test_the_loop_is_not_held_up_while_a_response_is_stored(path: Path) -> None:
     assert during >= 2 and well
 
 
-def test_a_cancelled_sync_is_stored_whole_or_not_at_all(flaky: Flaky, path: Path) -> None:
+def test_a_cancelled_sync_is_stored_whole_or_not_at_all(
+    flaky: Flaky, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def play(client: AsyncClient) -> None:
         apply = client.syncstore.apply
         begun = asyncio.Event()
@@ -460,7 +463,7 @@ def test_a_cancelled_sync_is_stored_whole_or_not_at_all(flaky: Flaky, path: Path
             time.sleep(0.2)
             return apply(*args, **options)
 
-        client.syncstore.apply = slow
+        monkeypatch.setattr(client.syncstore, "apply", slow)
         turn = asyncio.ensure_future(client.sync())
         await begun.wait()
         turn.cancel()
