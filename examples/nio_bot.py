@@ -99,9 +99,8 @@ async def show(server: str, folder: Path) -> None:
     print("The bot is stopped, and somebody goes on talking.")
     await asyncio.to_thread(mary.send, room, "!echo are you there?")
     bot = Bot(*login)
-    print(
-        f"The bot is back, and has asked nobody yet: it knows {[one.display_name for one in bot.client.rooms.values()]}"
-    )
+    known = ", ".join(one.display_name for one in bot.client.rooms.values())
+    print(f"The bot is back, and has asked nobody yet: it knows {known}")
     running = asyncio.ensure_future(bot.run())
     await _heard(bot, room, "are you there?")
     await _ask(mary, bot, room, "!rooms", "I know Kitchen")

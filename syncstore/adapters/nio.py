@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 _SYNC = "/_matrix/client/v3/sync"
 _UNKNOWN = object()  # the token that nio's rooms are of, before they were ever filled
 _AT_ONCE = 1.0  # seconds: a long poll that brings nothing takes longer
+_AGAIN = 5  # times that somebody else may be faster before it becomes a matter of pauses
 T = TypeVar("T")
 
 
@@ -101,7 +102,7 @@ class AsyncClient(nio.AsyncClient):  # type: ignore[misc]  # nio has no types
         if since is not None:
             _log.warning("since is not used: the store continues from its own token")
         await self._run(self._open, self.user_id, self.device_id)
-        silent = limited = 0
+        silent = limited = again = 0
         while True:
             await self._pause()
             try:
@@ -124,6 +125,9 @@ class AsyncClient(nio.AsyncClient):  # type: ignore[misc]  # nio has no types
             else:
                 if found is not None:
                     return found
+                again += 1
+                if again >= _AGAIN:
+                    self._wait(self._failing.next())
 
     async def sync_forever(self, *args: Any, **options: Any) -> None:
         """As nio does, with the pauses and errors of `sync`."""

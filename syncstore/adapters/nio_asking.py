@@ -132,6 +132,8 @@ def refused(answer: aiohttp.ClientResponse, body: bytes) -> FailedError:
 def _failed(error: nio.ErrorResponse, answer: aiohttp.ClientResponse | None = None) -> FailedError:
     if error.status_code == "M_UNKNOWN_TOKEN":
         raise UnknownTokenError(f"M_UNKNOWN_TOKEN: {error.message}", soft_logout=error.soft_logout)
+    if not isinstance(error, nio.SyncError):
+        error = nio.SyncError(error.message, error.status_code, error.retry_after_ms)
     status = answer.status if answer is not None else None
     seconds = _seconds(error.retry_after_ms, 1000), _seconds(answer and answer.headers.get("Retry-After"), 1)
     return FailedError(error, max(seconds), limited=status == 429 or error.status_code == "M_LIMIT_EXCEEDED")

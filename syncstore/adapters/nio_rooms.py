@@ -53,8 +53,8 @@ def told_before(store: SyncStore, body: bytes | bytearray) -> set[tuple[str, str
     """What a response that is not stored yet repeats: room and event ids. Servers repeat after an absence."""
     found: set[tuple[str, str]] = set()
     with suppress(*_MALFORMED), store.read() as snapshot:  # what cannot be read is told of when it is stored
-        joined = json.loads(body)["rooms"]["join"] if snapshot.seq else {}
-        for room_id, entry in joined.items():
+        sections = json.loads(body)["rooms"] if snapshot.seq else {}
+        for room_id, entry in _entries(sections):
             ids = [one["event_id"] for one in _events(entry.get("timeline"))]
             known = (event for event_id in ids for event in snapshot.events(event_id))
             found.update((room_id, one.event_id) for one in known if one.room_id == room_id and one.segment is not None)
@@ -69,8 +69,9 @@ def read_batch(store: SyncStore, body: bytes | bytearray, told: set[tuple[str, s
     try:
         parsed = json.loads(body)
         sections = parsed.get("rooms", {})
+        _translate(sections)
         doubtful = {*sections.get("knock", {}), *_misread(store, sections.get("join", {})), *(room for room, _ in told)}
-        _leave_out(sections.get("join", {}), told)
+        _leave_out(sections, told)
         response = nio.SyncResponse.from_dict(parsed)
     except Exception as error:  # whatever nio stumbles over: the response is stored
         raise ValueError(f"{type(error).__name__}: {error}") from error
@@ -83,23 +84,35 @@ def read_batch(store: SyncStore, body: bytes | bytearray, told: set[tuple[str, s
     return Batch(response, mended, idle)
 
 
-def _leave_out(joined: dict[str, Any], told: set[tuple[str, str]]) -> None:
-    for room_id in {room_id for room_id, _ in told}:
-        timeline = joined[room_id]["timeline"]
-        timeline["events"] = [one for one in timeline["events"] if (room_id, one.get("event_id")) not in told]
+def _leave_out(sections: dict[str, Any], told: set[tuple[str, str]]) -> None:
+    rooms = {room_id for room_id, _ in told}
+    for room_id, entry in _entries(sections):
+        if room_id in rooms:
+            timeline = entry["timeline"]
+            timeline["events"] = [one for one in timeline["events"] if (room_id, one.get("event_id")) not in told]
+
+
+def _translate(sections: dict[str, Any]) -> None:
+    """Put `state_after` where nio looks for state; nio stumbles over an archived room without timeline."""
+    for _, entry in _entries(sections):
+        entry["state"] = next((entry[key] for key in (*_AFTER, "state") if key in entry), {"events": []})
+        entry.setdefault("timeline", {"events": []})
+
+
+def _entries(sections: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rooms with a timeline: joined, and left."""
+    for section in ("join", "leave"):
+        yield from sections.get(section, {}).items()
 
 
 def _misread(store: SyncStore, joined: dict[str, Any]) -> Iterator[str]:
-    """Put `state_after` where nio looks for state; the ids of the rooms that nio will still get wrong.
+    """The ids of the rooms that nio will get wrong.
 
     nio adds each state event of a timeline to its room, also one that lost against another; and it adds what restates
     a room to what the room had before.
     """
     for room_id, entry in joined.items():
         timeline = _events(entry.get("timeline"))
-        for key in _AFTER:
-            if key in entry:
-                entry["state"] = entry[key]
         last = {(one.get("type"), one["state_key"]): one.get("event_id") for one in timeline if "state_key" in one}
         restated = any(one.get("type") == "m.room.create" for one in _events(entry.get("state")))
         if restated or any(_stands(store, room_id, *key) != event_id for key, event_id in last.items()):

@@ -189,15 +189,16 @@ def test_a_knock_is_seen_and_becomes_an_invite(path: Path) -> None:
         lambda body: body.knock(door, stripped("m.room.name", {"name": "Club"})),
         lambda body: body.invite(door, stripped("m.room.name", {"name": "Club of two"})),
         lambda body: body.join(door, state=[create(), *MEMBERS, name("$n", "The Club")], after=True),
-        lambda body: body.leave(door, member("$kick", ME, "leave", sender=ANN), message("$after")),
+        lambda body: body.leave(door, member("$kick", ME, "leave", sender=ANN), message("$after"), after=True),
         lambda body: body.knock(door),
+        lambda body: body.leave(door, after=True, told=False),
     )
     with Flaky(made) as flaky:
 
         async def play(client: AsyncClient) -> list[tuple[list[str | None], ...]]:
             seen = []
             for _ in made:
-                await client.sync()
+                assert isinstance(await client.sync(), nio.SyncResponse)
                 piles = client.knocked_rooms, client.invited_rooms, client.rooms
                 seen.append(tuple([room.name for room in pile.values()] for pile in piles))
             return seen
@@ -208,6 +209,7 @@ def test_a_knock_is_seen_and_becomes_an_invite(path: Path) -> None:
             ([], [], ["The Club"]),
             ([], [], []),
             ([None], [], []),
+            ([], [], []),
         ]
 
 
@@ -237,7 +239,7 @@ def test_p31_no_event_is_told_twice(path: Path) -> None:
     """After an absence a server sends the newest events, whether we know them or not."""
     made = bodies(
         lambda body: body.join(ROOM, message("$m1"), topic("$t", "New"), state=[create(), *MEMBERS]),
-        lambda body: body.leave(ROOM, member("$kick", ME, "leave", sender=ANN)),
+        lambda body: body.leave(ROOM, message("$m1"), member("$kick", ME, "leave", sender=ANN)),
         lambda body: body.join(
             ROOM, message("$m1"), topic("$t", "New"), message("$m2"), state=[create(), *MEMBERS], limited=True
         ),

@@ -10,6 +10,7 @@ from typing import Any
 import nio
 import pytest
 
+from syncstore.adapters.nio import AsyncClient
 from tests.adapters.conftest import bodies
 from tests.store.bodies import ANN, ME, OTHER, ROOM, create, member, message, topic
 from tests.sync.flaky import Flaky, http, says
@@ -101,6 +102,24 @@ def test_nio_asks_a_broken_server_without_end() -> None:
             return flaky.syncs / (time.monotonic() - started)
 
     assert asyncio.run(play()) > 10, "requests a second"
+
+
+def test_nio_cannot_read_an_archived_room_without_timeline() -> None:
+    made = bodies(lambda body: body.leave(ROOM, after=True, told=False))
+    with pytest.raises(Exception, match="'events' is a required property"):
+        heard(made)
+
+
+def test_nio_raises_on_what_is_no_event_and_meets_it_again() -> None:
+    made = bodies(lambda body: body.join(ROOM, 7))
+    with pytest.raises(TypeError):
+        heard(made)
+
+
+def test_the_adapter_hides_nothing_of_nio_by_a_name() -> None:
+    meant = {"__init__", "__doc__", "__module__", "close", "receive_response", "restore_login", "stop_sync_forever"}
+    theirs = {*dir(nio.AsyncClient), *vars(nio.AsyncClient("https://x"))}
+    assert set(vars(AsyncClient)) & theirs == meant | {"sync", "sync_forever"}
 
 
 @pytest.mark.parametrize(

@@ -237,6 +237,44 @@ def test_p31_login_and_everything_else_are_nios(synapse: Synapse, tmp_path: Path
     assert asyncio.run(play()) == ("Mine", "hello")
 
 
+def test_p31_a_new_login_goes_on_with_what_is_stored(synapse: Synapse, tmp_path: Path) -> None:
+    path = tmp_path / "sue.db"
+
+    async def play(step: Callable[[AsyncClient, list[str]], Awaitable[T]]) -> T:
+        client = AsyncClient(synapse.base_url, "sue", syncstore=path)
+        told: list[str] = []
+        client.add_event_callback(lambda room, event: told.append(event.body), nio.RoomMessageText)
+        assert isinstance(await client.login("a password"), nio.LoginResponse)
+        found = await step(client, told)
+        await client.close()
+        return found
+
+    async def first(client: AsyncClient, told: list[str]) -> list[str]:
+        rooms = [(await client.room_create(name=name)).room_id for name in ("Stays", "Goes")]
+        for room in rooms:
+            await client.room_send(room, "m.room.message", {"msgtype": "m.text", "body": "once"})
+        await client.sync()
+        assert told == ["once", "once"]
+        await client.room_leave(rooms[1])  # no sync any more: only the next login can tell
+        return rooms
+
+    async def second(client: AsyncClient, told: list[str]) -> tuple[list[str], list[str], list[str]]:
+        before = list(client.rooms)
+        assert isinstance(await client.sync(), nio.SyncResponse)
+        await client.sync()
+        return before, list(client.rooms), told
+
+    async def both() -> None:
+        maker = nio.AsyncClient(synapse.base_url, "sue")
+        assert isinstance(await maker.register("sue", "a password"), nio.RegisterResponse)
+        await maker.close()
+        rooms = await play(first)
+        before, after, told = await play(second)
+        assert (set(before), after, told) == (set(rooms), rooms[:1], [])
+
+    asyncio.run(both())
+
+
 def test_p31_encryption_is_nios_and_its_keys_survive_a_restart(synapse: Synapse, tmp_path: Path) -> None:
     def client(name: str) -> AsyncClient:
         return AsyncClient(synapse.base_url, name, store_path=str(tmp_path), syncstore=tmp_path / f"{name}.db")
