@@ -93,10 +93,16 @@ def _leave_out(sections: dict[str, Any], told: set[tuple[str, str]]) -> None:
 
 
 def _translate(sections: dict[str, Any]) -> None:
-    """Put `state_after` where nio looks for state; nio stumbles over an archived room without timeline."""
+    """Put `state_after` where nio looks for state, and blocks that are left out where nio demands them.
+
+    nio fills in what is missing only for rooms whose id names a server: from room version 12 on none does.
+    """
     for _, entry in _entries(sections):
-        entry["state"] = next((entry[key] for key in (*_AFTER, "state") if key in entry), {"events": []})
-        entry.setdefault("timeline", {"events": []})
+        entry["state"] = next((entry[key] for key in (*_AFTER, "state") if key in entry), {})
+        for block in entry["state"], entry.setdefault("timeline", {}):
+            block.setdefault("events", [])
+    for entry in sections.get("invite", {}).values():
+        entry.setdefault("invite_state", {}).setdefault("events", [])
 
 
 def _entries(sections: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
