@@ -25,6 +25,10 @@ client: $(BIN)/.installed $(SYNAPSE) ## use the example client in this terminal,
 notes: $(BIN)/.installed $(SYNAPSE) ## let two devices write notes without a server, and see them agree
 	$(BIN)/python -m examples.notes
 
+.PHONY: bot
+bot: $(BIN)/.installed $(SYNAPSE) ## run the example bot on matrix-nio against a real homeserver on loopback
+	$(BIN)/python -m examples.nio_bot
+
 .PHONY: test
 test: $(BIN)/.installed $(SYNAPSE) $(OLD_SQLITE) lint types ## all checks and tests, with a real homeserver, then on encrypted stores
 	SYNCSTORE_OLD_SQLITE=$(CURDIR)/$(dir $(OLD_SQLITE)) $(BIN)/python -m pytest -n 2 --dist loadgroup

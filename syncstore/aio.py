@@ -112,6 +112,7 @@ class AsyncRoom:
     event = _threaded(Room.event)
     fully_read = _threaded(Room.fully_read)
     gaps = _threaded(Room.gaps)
+    heroes = _threaded(Room.heroes)
     invite_state = _threaded(Room.invite_state)
     knock_state = _threaded(Room.knock_state)
     mark_read = _threaded(Room.mark_read)

@@ -69,6 +69,11 @@ class Room(RoomSending, RoomRecord):
         with self._cursors() as cursor:
             return state_query.member(cursor, self.room_id, user_id)
 
+    def heroes(self) -> list[str] | None:
+        """Whom the server names where the room has no name of its own; None if it said nothing of that."""
+        with self._cursors() as cursor:
+            return rooms_query.heroes(cursor, self.room_id)
+
     def children(self) -> list[SpaceChild]:
         """What this space names as its children, in the order for people."""
         with self._cursors() as cursor:

@@ -40,6 +40,7 @@ SKIPPED = {
     "tests/faults/test_power.py": _WATCHED,
     "tests/faults/test_statements.py::test_p24_a_failure_in_the_midst": _WATCHED,
     "tests/cli/test_upkeep.py::test_p25_recover": "recover is for plain files",
+    "tests/adapters/test_nio.py": "a bot is given an encrypted store open; these name a path",
     "tests/fuzz/": "what is read does not depend on how the file is kept",
     "tests/bench/": "measures plain files",
     "tests/contract/test_wheel.py": "opens no store, and builds in an environment without the library",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import Any
 
@@ -17,6 +18,7 @@ ROOMS_OF = ROOM_COLUMNS + " WHERE v.membership = ? ORDER BY v.recency_ts IS NULL
 ROOM = ROOM_COLUMNS + " WHERE v.room_id = ?"
 BY_ALIAS = "SELECT room_id FROM rooms WHERE canonical_alias = ?"
 BY_NAME = "SELECT room_id FROM rooms WHERE display_name = ? OR name = ?"
+HEROES = "SELECT heroes FROM room WHERE room_id = ?"
 SEQ = "SELECT coalesce(max(id), 0) FROM batch"
 _FLAGS = (11, 14, 23)  # is_direct, members_synced, marked_unread
 
@@ -39,6 +41,12 @@ def rooms_named(cursor: sqlite3.Cursor, name: str) -> list[str]:
         return [name]
     by_alias = [row[0] for row in cursor.execute(BY_ALIAS, (name,))]
     return by_alias or [row[0] for row in cursor.execute(BY_NAME, (name, name))]
+
+
+def heroes(cursor: sqlite3.Cursor, room_id: str) -> list[str] | None:
+    """The heroes of the server's summary, None if it named none."""
+    row = cursor.execute(HEROES, (room_id,)).fetchone()
+    return None if row is None or row[0] is None else list(json.loads(row[0]))
 
 
 def seq(cursor: sqlite3.Cursor) -> int:
