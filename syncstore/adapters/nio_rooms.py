@@ -16,7 +16,7 @@ import nio
 from syncstore.errors import NotFoundError
 from syncstore.ingest import SyncStore
 from syncstore.model.records import StrippedEvent
-from syncstore.reads import Room
+from syncstore.room import Room
 
 _MALFORMED = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
 _AFTER = ("state_after", "org.matrix.msc4222.state_after")

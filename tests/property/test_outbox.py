@@ -234,4 +234,4 @@ def before_our_join(log: list[Json]) -> set[str]:
 
 
 TestOutbox = OutboxMachine.TestCase
-TestOutbox.settings = effort(40, steps=25)
+TestOutbox.settings = effort(60, steps=25)
