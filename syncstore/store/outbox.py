@@ -21,7 +21,12 @@ from syncstore.store.statement import insert
 from syncstore.store.write import Write
 
 QUEUE = insert(outgoing)
-ROOM = "SELECT id, encryption FROM room WHERE room_id = ?"
+# Once encrypted, always encrypted: a redaction may empty the event that says so, and a restated room may lack it.
+EVER_ENCRYPTED = """
+    (EXISTS (SELECT 1 FROM room_state WHERE room = r.id AND type = 'm.room.encryption' AND state_key = '')
+    OR EXISTS (SELECT 1 FROM replaced_state WHERE room = r.id AND type = 'm.room.encryption' AND state_key = ''))
+"""
+ROOM = "SELECT r.id," + EVER_ENCRYPTED + "FROM room r WHERE r.room_id = ?"
 PENDING = "SELECT id, event_id FROM outgoing WHERE room = ? AND transaction_id = ?"
 BY_TRANSACTION = "SELECT event_id FROM event WHERE room = ? AND transaction_id = ?"
 OLDER_RECEIPTS = """
@@ -80,9 +85,9 @@ def queue(connections: Connections, wanted: Wanted) -> Outgoing:
     return found
 
 
-def is_clear_text(kind: str, type: str, encryption: str | None) -> bool:
+def is_clear_text(kind: str, type: str, encrypted: bool) -> bool:
     """Whether this would show an encrypted room's text to the server."""
-    return encryption is not None and kind == "event" and type not in _CLEAR
+    return encrypted and kind == "event" and type not in _CLEAR
 
 
 def retry(connections: Connections, transaction_id: str) -> None:
@@ -162,8 +167,8 @@ def _room(cursor: sqlite3.Cursor, wanted: Wanted) -> int:
     row = cursor.execute(ROOM, (wanted.room_id,)).fetchone()
     if row is None:
         raise NotFoundError(f"the store has no room {wanted.room_id}")
-    number, encryption = row
-    if is_clear_text(wanted.kind, wanted.type, encryption):
+    number, encrypted = row
+    if is_clear_text(wanted.kind, wanted.type, encrypted):
         raise OutboxError(f"room {wanted.room_id} is encrypted: encrypt {wanted.type}, and send it as m.room.encrypted")
     return int(number)
 

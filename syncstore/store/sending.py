@@ -12,12 +12,12 @@ import time
 from syncstore.model.json_text import decode
 from syncstore.model.outgoing import Attempt, Proof
 from syncstore.store.connection import Connections
-from syncstore.store.outbox import is_clear_text, tell_waiting
+from syncstore.store.outbox import EVER_ENCRYPTED, is_clear_text, tell_waiting
 from syncstore.store.write import Write
 
-NEXT = """
+NEXT = f"""
     SELECT o.id, o.room, r.room_id, o.transaction_id, o.kind, o.type, o.state_key, o.content, o.target, o.attempted_at,
-        o.after_segment, o.after_position, o.replaces, r.encryption, r.last_segment, r.last_position
+        o.after_segment, o.after_position, o.replaces, {EVER_ENCRYPTED}, r.last_segment, r.last_position
     FROM outgoing o JOIN room r ON r.id = o.room
     WHERE r.room_id = ? AND r.membership = 'join' AND o.status IN ('queued', 'sending') AND o.waits_for IS NULL
     ORDER BY o.id LIMIT 1
@@ -61,13 +61,13 @@ def begin(connections: Connections, room_id: str) -> Attempt | None:
     now = int(time.time() * 1000)
     with connections.write(durable=True) as cursor:
         while (row := cursor.execute(NEXT, (room_id,)).fetchone()) is not None:
-            attempted_at, after, replaces, encryption, last = row[9], row[10:12], row[12], row[13], row[14:16]
+            attempted_at, after, replaces, encrypted, last = row[9], row[10:12], row[12], row[13], row[14:16]
             first = attempted_at is None
             segment, position = last if first else after
             doubtful = _doubtful(row[4], attempted_at, now)
             attempt = Attempt._make((*row[:9], segment, position, doubtful, first))
             write = Write(cursor, "send", now)
-            reason = _obstacle(cursor, attempt, replaces, encryption) if first else None
+            reason = _obstacle(cursor, attempt, replaces, encrypted=encrypted) if first else None
             if reason is not None:
                 _set(write, attempt, PARK, reason)
                 continue
@@ -144,9 +144,9 @@ def _doubtful(kind: str, attempted_at: int | None, now: int) -> bool:
     return kind == "state" or not 0 <= now - attempted_at < SAFE_MS
 
 
-def _obstacle(cursor: sqlite3.Cursor, attempt: Attempt, replaces: str | None, encryption: str | None) -> str | None:
+def _obstacle(cursor: sqlite3.Cursor, attempt: Attempt, replaces: str | None, *, encrypted: bool) -> str | None:
     """Why something must not be sent now that could be when it was queued."""
-    if is_clear_text(attempt.kind, attempt.type, encryption):
+    if is_clear_text(attempt.kind, attempt.type, encrypted):
         return "the room has been encrypted since"
     if replaces is not None:
         row = cursor.execute(KEY_HOLDS, (attempt.room, attempt.type, attempt.state_key)).fetchone()

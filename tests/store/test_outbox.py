@@ -284,6 +284,18 @@ def test_p37_nothing_readable_goes_into_an_encrypted_room(room: Feed) -> None:
     assert room.store.outbox()[0].reason == "the room has been encrypted since"
 
 
+@pytest.mark.parametrize("how", ["redacted", "restated"])
+def test_p37_a_room_that_was_ever_encrypted_stays_so(room: Feed, how: str) -> None:
+    room.take(room.next.join(ROOM, state("$e", "m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"})))
+    if how == "redacted":
+        room.take(room.next.join(ROOM, redaction("$r", "$e")))
+    else:
+        room.snapshot(room.next.join(ROOM, state=[create(), member("$me", ME, "join")]))
+    assert room.store.room(ROOM).encryption is None
+    with pytest.raises(OutboxError, match="is encrypted"):
+        room.store.room(ROOM).send_text("secret")
+
+
 def test_p37_a_redaction_confirms_its_own_echo(room: Feed) -> None:
     redacting = room.store.room(ROOM).redact("$a")
     assert redacting is not None
