@@ -19,6 +19,7 @@ from tests.account.server import Account
 from .crash import die_within
 from .drive import FORMS, SHOWS, agree, apply, ask, check_model, open_store
 from .profile import effort
+from .screen import Screen
 from .script import ACTIONS, POLICIES, SYNCS, Action, new_account, perform
 
 
@@ -37,6 +38,7 @@ class AccountMachine(RuleBasedStateMachine):
         self.stood: dict[tuple[str, str], tuple[int, int]] = {}
         self.last: tuple[Json, str | None] | None = None
         self.changed = False
+        self.screen = Screen()
 
     @initialize(policy=POLICIES, form=st.sampled_from(sorted(FORMS)))
     def begin(self, policy: Json, form: str) -> None:
@@ -123,6 +125,14 @@ class AccountMachine(RuleBasedStateMachine):
         moved = {key: (place, now.get(key)) for key, place in self.stood.items() if now.get(key) != place}
         assert not moved, f"events moved: {moved}"
         self.stood = now
+
+    @invariant()
+    def who_follows_shows_what_is_there(self) -> None:
+        """Also after a crash, and whichever process made the change: nothing is missed, nothing must be read anew."""
+        if self.screen.seen == self.store.last_change:
+            return
+        self.screen.follow(self.store)
+        assert self.screen.shown == Screen.fresh(self.store)
 
 
 def _apply_alone(path: Path, answer: Json, held: str | None, form: str) -> Any:
