@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from contextlib import suppress
+from time import sleep
 from typing import Annotated
 
 import typer
@@ -31,7 +31,7 @@ def watch(context: typer.Context, since: Since = None, as_json: Lines = False) -
                 _print(change, as_json=as_json)
                 seen = change.seq
             sys.stdout.flush()
-            time.sleep(_LOOK_SECONDS)
+            sleep(_LOOK_SECONDS)
 
 
 def _print(change: Change, *, as_json: bool) -> None:

@@ -108,7 +108,7 @@ def test_p28_nothing_turns_the_checks_off() -> None:
             names += [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
             # `verify` is also a command: only as a keyword or an attribute of a session would it be that of requests.
             found = {name for name in names if name in forbidden}
-            if found == {"verify"} and path.parent.name in ("cli", "sync"):
+            if found == {"verify"} and (path.parent.name in ("cli", "sync") or path.name == "aio.py"):
                 continue
             assert not found, f"{path}: {found}"
     assert looked > 10_000

@@ -34,6 +34,7 @@ READS: dict[str, list[list[str]]] = {
     "timeline": [[ROOM], [ROOM, "--limit", "3"], [ROOM, "--around", MESSAGE], [ROOM, "--before", MESSAGE]],
     "event": [[MESSAGE]],
     "gaps": [[], [ROOM]],
+    "outbox": [[], [ROOM]],
     "sql": [[f"select * from {view}"] for view in VIEWS],
     "info": [[]],
     "check": [[]],
@@ -84,9 +85,24 @@ def test_p28_every_command_is_here() -> None:
         "rekey",
     }  # one line of our own words
     acting |= {"recover"}  # names and counts of our own tables
+    acting |= {"send", "retry", "cancel"}
+    acting |= {"watch"}  # below: it does not end by itself
     assert READS.keys() | served | acting == COMMANDS.keys()
     listing = {name for name, one in COMMANDS.items() if any("--json" in option.opts for option in one.params)}
-    assert listing == READS.keys() | {"verify", "recover"}
+    assert listing == READS.keys() | {"verify", "recover", "watch"}
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_p28_what_is_watched_is_not_raw(
+    poisoned: Path, run: Run, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("syncstore.cli.watch.sleep", interrupted)
+    done = run("watch", "--since", "0", *words)
+    assert done.code == 0 and done.out.count("[red]x[/red]") > 3
+    _clean(done)
 
 
 @pytest.mark.parametrize("person", [False, True])
