@@ -98,7 +98,7 @@ def test_p28_no_argument_of_a_read_finds_what_it_does_not_name(store: Path, tric
 def test_p28_no_argument_of_a_write_reaches_another_row(store: Path, trick: str) -> None:
     before = _tables(store)
     with SyncStore.open(store) as opened:
-        for name in ("forget", "mark_left", "walk_again", "drop_filter"):
+        for name in ("forget", "mark_left", "walk_again", "drop_filter", "retry", "cancel"):
             with suppress(SyncStoreError):
                 getattr(opened, name)(trick)
         opened.close()
