@@ -111,7 +111,7 @@ def fill(store: SyncStore) -> None:
         feed.store.apply(raw(body.json), since=None if number == 1 else "s1")
     room = feed.store.room(ROOM)
     room.set_draft({"body": "\0\ud800"})
-    room.send("m.\u2028", {"body": "\0\ud800", "m.relates_to": "text"})
+    room.send_state("m.\u2028", {"body": "\0\ud800", "m.relates_to": "text"})
 
 
 def raw(body: Json) -> bytes:
