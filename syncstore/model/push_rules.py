@@ -19,6 +19,7 @@ _COMPARE: dict[str, Callable[[int, int], bool]] = {
     "<=": int.__le__,
     ">=": int.__ge__,
 }
+_FLAGS = re.IGNORECASE | re.DOTALL
 _DEFAULT_LEVEL = 50  # that who notifies a room must have
 _Rule = Mapping[str, Any]
 
@@ -83,10 +84,11 @@ def _event_match(condition: _Rule, event: Mapping[str, Any], context: PushContex
     key, pattern, value = condition.get("key"), condition.get("pattern"), _property(condition, event)
     if not isinstance(pattern, str) or not isinstance(value, str):
         return False
-    glob = "".join({"*": ".*?", "?": "."}.get(char, re.escape(char)) for char in pattern)
     if key == "content.body":
-        return _has_word(glob, value)
-    return re.fullmatch(glob, value, re.IGNORECASE | re.DOTALL) is not None
+        begin = r"(?:^|\W)" if pattern[:1] != "*" else ""
+        end = r"(?:\W|$)" if pattern[-1:] != "*" else ""
+        return re.search(begin + _glob(pattern.strip("*")) + end, value, _FLAGS) is not None
+    return re.fullmatch(_glob(pattern), value, _FLAGS) is not None
 
 
 def _is(condition: _Rule, event: Mapping[str, Any], context: PushContext) -> bool:
@@ -142,13 +144,21 @@ def _property(condition: _Rule, event: Mapping[str, Any]) -> Any:
     return None if found is event else found
 
 
+def _glob(pattern: str) -> str:
+    """A pattern of the rules as a regular expression, which a long body cannot make try every way to divide itself."""
+    parts = ["".join("." if char == "?" else re.escape(char) for char in part) for part in pattern.split("*")]
+    first, *middle = parts
+    last = ".*?" + middle.pop() if middle else ""
+    return first + "".join(f"(?>.*?{part})" for part in middle) + last
+
+
 def _same(one: object, other: object) -> bool:
     """Equal and of one type: JSON's true is not 1."""
     return type(one) is type(other) and one == other
 
 
 def _has_word(pattern: str, text: str) -> bool:
-    return re.search(rf"(?:^|\W){pattern}(?:\W|$)", text, re.IGNORECASE | re.DOTALL) is not None
+    return re.search(rf"(?:^|\W){pattern}(?:\W|$)", text, _FLAGS) is not None
 
 
 def _actions(rule: _Rule) -> PushActions:
