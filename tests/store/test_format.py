@@ -101,7 +101,10 @@ def test_every_revision_has_its_number(store: SyncStore, sql: Sql) -> None:
 
 def test_an_upgrade_keeps_rows_views_and_the_user_s_tables(filled: Path, tmp_path: Path, sql: Sql) -> None:
     before, picture_before = read(filled), picture(filled)
+    pending = sql("SELECT * FROM outbox"), sql("SELECT * FROM drafts")
+    assert all(pending)
     upgrade(filled, scripts(tmp_path, NEXT), key=key_of(filled))
+    assert (sql("SELECT * FROM outbox"), sql("SELECT * FROM drafts")) == pending
     assert read(filled) == before
     after = picture(filled)
     assert set(after) == set(picture_before)
