@@ -119,7 +119,7 @@ def test_p37_two_who_write_over_wires_that_break_and_a_server_that_stops(
 
 def test_p37_a_flush_that_is_killed_sends_everything_once(stage: Stage, tmp_path: Path, counted: Counted) -> None:
     seed = random.randrange(1 << 30)
-    draw, scene, path = random.Random(seed), Scene(stage.alice), tmp_path / "alice.db"
+    draw, scene, path = random.Random(seed), Scene(stage.alice, stage.bob), tmp_path / "alice.db"
     alice = stage.alice
     with Cable(alice.base_url, seed) as cable:
         with SyncStore.open(path, user_id=alice.user_id, device_id=alice.device_id) as store:
