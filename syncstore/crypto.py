@@ -47,7 +47,10 @@ class Crypto(Following):
         return inbox.device_lists(self._connections, consumer)
 
     def ack_device_lists(self, seen: DeviceLists, consumer: str = _DEFAULT) -> None:
-        """A consumer has handled these changes; what changed since it asked is told the next time."""
+        """A consumer has handled these changes; what changed since it asked is told the next time.
+
+        Raises NotFoundError if it never asked for any.
+        """
         inbox.acknowledge_lists(self._connections, consumer, seen.batch)
 
     def device_keys(self) -> DeviceKeys:

@@ -59,6 +59,21 @@ def test_p35_a_message_may_be_acknowledged_out_of_order_and_twice(feed: Feed) ->
         feed.store.ack([second], "nobody")
 
 
+def test_p35_what_is_done_may_be_acknowledged_again_and_the_next_batch_is_taken(feed: Feed) -> None:
+    feed.take(inbox(feed.next, 1))
+    ids = [message.id for message in feed.store.to_device()]
+    feed.store.ack(ids)
+    feed.store.ack(ids)
+    feed.take(inbox(feed.next, 2))
+    assert keys(feed.store) == [2]
+
+
+def test_p35_a_store_in_which_messages_are_done_is_sound(feed: Feed) -> None:
+    feed.take(inbox(feed.next, 1, 2))
+    ack(feed.store, 1)
+    assert feed.store.check() == []
+
+
 def test_p35_a_snapshot_that_repeats_what_is_done_delivers_nothing(feed: Feed) -> None:
     feed.take(inbox(feed.next, 1, 2))
     ack(feed.store, 1)
@@ -100,6 +115,8 @@ def test_p35_device_lists_that_change_while_a_consumer_works_are_told_again(feed
     feed.store.ack_device_lists(again)
     assert feed.store.device_lists().changed == frozenset()
     assert feed.store.device_lists("another").changed == {ANN}
+    with pytest.raises(NotFoundError, match="no consumer nobody"):
+        feed.store.ack_device_lists(again, "nobody")
     feed.snapshot(feed.next)
     assert "*" in feed.store.device_lists().changed
 
