@@ -17,6 +17,29 @@ TARGET = """
 """
 ATTACH = "INSERT OR REPLACE INTO decrypted (event, type, content, odd, batch) VALUES (?, ?, ?, ?, ?)"
 DONE = "DELETE FROM undecrypted WHERE event = ?"
+# What an event must be to have a payload, or to lack one.
+_ENCRYPTED = "e.type = 'm.room.encrypted' AND e.state_key IS NULL AND e.redacted_by IS NULL"
+_LACKS = _ENCRYPTED + " AND NOT EXISTS (SELECT 1 FROM decrypted d WHERE d.event = e.id)"
+_STRAY = f"FROM decrypted WHERE event NOT IN (SELECT e.id FROM event e WHERE {_ENCRYPTED})"
+_SURPLUS = f"FROM undecrypted WHERE event NOT IN (SELECT e.id FROM event e WHERE {_LACKS})"
+# Of an odd content SQL tells no session.
+_SESSION = "CASE WHEN e.odd = 0 AND json_type(e.content, '$.session_id') = 'text' THEN e.content ->> '$.session_id' END"
+# Payloads only where they belong, and a row for every event that lacks one: made anew out of the events.
+REBUILD = (
+    f"DELETE {_STRAY}",
+    f"DELETE {_SURPLUS}",
+    f"INSERT OR IGNORE INTO undecrypted (event, session_id) SELECT e.id, {_SESSION} FROM event e WHERE {_LACKS}",
+)
+# Each: how many, and what is wrong with them.
+MISPLACED = (
+    f"SELECT count(*), 'payloads are attached to events that cannot have one' {_STRAY}",
+    f"SELECT count(*), 'events wait for a payload and should not' {_SURPLUS}",
+    f"""
+    SELECT count(*), 'events lack a payload and do not wait for one of their session'
+    FROM event e LEFT JOIN undecrypted u ON u.event = e.id
+    WHERE {_LACKS} AND (u.event IS NULL OR (e.odd = 0 AND u.session_id IS NOT {_SESSION}))
+    """,
+)
 _LACKING = (
     "SELECT"
     + EVENT_COLUMNS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,42 @@ def test_p36_what_is_forgotten_or_pruned_goes_with_its_payload(room: Feed, sql: 
     store.attach_decrypted(ROOM, "$n8", "m.room.message", SECRET)
     store.forget(ROOM)
     assert (lacking(store), sql("SELECT count(*) FROM decrypted")) == ([], [(0,)])
+
+
+def test_p36_recover_saves_payloads_and_asks_again_for_those_it_lost(room: Feed, path: Path) -> None:
+    room.store.attach_decrypted(ROOM, "$1", "m.room.message", SECRET)
+    room.store.attach_decrypted(ROOM, "$2", "m.room.message", SECRET)
+    room.store.close()
+    planted(path, "UPDATE decrypted SET content = x'ff' WHERE event = (SELECT id FROM event WHERE event_id = '$2')")
+    new = path.with_name("new.db")
+    SyncStore.recover(path, new)
+    with SyncStore.open(new) as again:
+        assert (of(again, "$1").decrypted, of(again, "$2").decrypted) == (SECRET, None)
+        assert lacking(again, "s2") == lacking(again) == ["$2"]
+        assert again.check() == []
+        assert again.token is not None
+
+
+MISPLACED = {
+    "cannot have one": "INSERT INTO decrypted SELECT id, 'm.x', '{}', 0, 1 FROM event WHERE event_id = '$plain'",
+    "should not": "INSERT INTO undecrypted SELECT id, NULL FROM event WHERE event_id = '$plain'",
+    "do not wait": "DELETE FROM undecrypted WHERE session_id = 's2'",
+    "of their session": "UPDATE undecrypted SET session_id = 's3' WHERE session_id = 's2'",
+}
+
+
+@pytest.mark.parametrize("what", MISPLACED)
+def test_p36_check_finds_payloads_out_of_place(room: Feed, path: Path, what: str) -> None:
+    assert room.store.check() == []
+    planted(path, MISPLACED[what])
+    (found,) = room.store.check()
+    assert what in found
+
+
+def planted(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute(statement).rowcount == 1
+        db.commit()
 
 
 def test_p36_odd_sessions_and_payloads_break_no_view(room: Feed, sql: Sql) -> None:

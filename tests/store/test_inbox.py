@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,26 @@ def test_p35_a_snapshot_that_repeats_what_is_done_delivers_nothing(feed: Feed) -
     # Not repeated but sent once more: after a request that acknowledged the first.
     feed.take(inbox(feed.next, 1))
     assert keys(feed.store) == [1]
+
+
+def test_p35_what_was_delivered_before_a_repair_is_not_delivered_again(feed: Feed, path: Path) -> None:
+    """The repaired store has no token, and yet messages that the server repeats."""
+    feed.take(inbox(feed.next.data("m.lost", {}), 1, 2))
+    ack(feed.store, 1)
+    feed.store.device_lists()
+    feed.store.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE account_datum SET content = x'ff'")
+        db.commit()
+    new = path.with_name("new.db")
+    SyncStore.recover(path, new)
+    with SyncStore.open(new) as again:
+        assert again.token is None
+        feed.store = again
+        feed.take(inbox(feed.next, 1, 2, 3))
+        assert keys(again) == [2, 3]
+        assert again.device_lists().changed == {"*"}
+        assert again.check() == []
 
 
 def test_p35_nothing_of_a_message_that_is_done_is_left_in_the_file(feed: Feed, path: Path, sql: Sql) -> None:
