@@ -12,7 +12,8 @@ from syncstore.store.query.state import EDITED, EVENT_COLUMNS
 from syncstore.store.write import Write
 
 TARGET = """
-    SELECT e.id, e.room, e.type, e.state_key, e.redacted_by FROM room r JOIN event e ON e.room = r.id
+    SELECT e.id, e.room, e.type, e.state_key, e.redacted_by, d.type, d.content
+    FROM room r JOIN event e ON e.room = r.id LEFT JOIN decrypted d ON d.event = e.id
     WHERE r.room_id = ? AND e.event_id = ?
 """
 ATTACH = "INSERT OR REPLACE INTO decrypted (event, type, content, odd, batch) VALUES (?, ?, ?, ?, ?)"
@@ -51,7 +52,7 @@ LACKING_OF_SESSION = _LACKING + " WHERE u.session_id = ? ORDER BY u.event DESC L
 
 
 def attach(connections: Connections, room_id: str, event_id: str, type_: str, content: str, odd: int) -> None:
-    """Attach a decrypted content, in place of one that is there.
+    """Attach a decrypted content, in place of one that is there; one that is the same changes nothing.
 
     Raises NotFoundError (no such event), ContentError (it is not encrypted, or redacted).
     """
@@ -59,11 +60,13 @@ def attach(connections: Connections, room_id: str, event_id: str, type_: str, co
         row = cursor.execute(TARGET, (room_id, event_id)).fetchone()
         if row is None:
             raise NotFoundError(f"the store has no event {event_id} in {room_id}")
-        number, room, found, state_key, redacted_by = row
+        number, room, found, state_key, redacted_by, *attached = row
         if found != "m.room.encrypted" or state_key is not None:
             raise ContentError(f"event {event_id} in {room_id} is not encrypted: it is a {found}")
         if redacted_by is not None:
             raise ContentError(f"event {event_id} in {room_id} was redacted: nothing may be attached to it")
+        if attached == [type_, content]:
+            return
         write = Write(cursor, "repair", int(time.time() * 1000))
         cursor.execute(ATTACH, (number, type_, content, odd, write.batch))
         cursor.execute(DONE, (number,))

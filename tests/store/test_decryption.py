@@ -145,7 +145,28 @@ def test_p36_odd_sessions_and_payloads_break_no_view(room: Feed, sql: Sql) -> No
     assert store.check() == []
 
 
-@pytest.mark.parametrize("content", ["[]", "{", "x", {"x": {1}}, "[" * 600])
+def test_p36_what_is_attached_again_is_no_change(room: Feed) -> None:
+    store = room.store
+    before = store.last_change
+    store.attach_decrypted(ROOM, "$1", "m.room.message", SECRET)
+    (change,) = store.changes(before)
+    assert (change.kind, change.op, change.event_id) == ("event", "change", "$1")
+    store.attach_decrypted(ROOM, "$1", "m.room.message", SECRET)
+    assert store.changes(change.seq) == []
+    store.attach_decrypted(ROOM, "$1", "m.notice", SECRET)
+    assert len(store.changes(change.seq)) == 1
+
+
+@pytest.mark.parametrize("type", ["", "x" * 256, "a\0b", "a\ud800", 5, None])
+def test_p36_a_payload_has_a_type_as_events_have(room: Feed, type: object) -> None:
+    with pytest.raises(ContentError, match=r"of event \$1 in !room.*at most 255 bytes"):
+        room.store.attach_decrypted(ROOM, "$1", type, SECRET)  # type: ignore[arg-type]
+    assert "$1" in lacking(room.store)
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{", "x", {"x": {1}}, "[" * 600, '{"a": NaN}', '{"a": -Infinity}', '{"a": "\ud800"}', None, b"{}"]
+)
 def test_p36_a_payload_that_is_no_object_is_refused(room: Feed, content: object) -> None:
     with pytest.raises(ContentError, match=r"event \$1 in !room"):
         room.store.attach_decrypted(ROOM, "$1", "m.room.message", content)  # type: ignore[arg-type]
