@@ -47,7 +47,10 @@ class Crypto(Following):
         return inbox.device_lists(self._connections, consumer)
 
     def ack_device_lists(self, seen: DeviceLists, consumer: str = _DEFAULT) -> None:
-        """A consumer has handled these changes; what changed since it asked is told the next time."""
+        """A consumer has handled these changes; what changed since it asked is told the next time.
+
+        Raises NotFoundError if it never asked for any.
+        """
         inbox.acknowledge_lists(self._connections, consumer, seen.batch)
 
     def device_keys(self) -> DeviceKeys:
@@ -61,11 +64,12 @@ class Crypto(Following):
         content: an object, or its JSON text, kept as it is. Attached again it takes the place of the former. A
         redaction of the event takes it away for good.
 
-        Raises NotFoundError (no such event), ContentError (no JSON object; the event is not encrypted, or redacted).
+        Raises NotFoundError (no such event), ContentError (no type, no JSON object; the event is not encrypted, or it is
+        redacted).
         """
         where = f"event {event_id} in {room_id}"
         text = content if isinstance(content, str) else _json(content, where)
-        odd = writing.parse_payload(text, where)
+        odd = writing.parse_payload(type, text, where)
         decryption.attach(self._connections, room_id, event_id, type, text, odd)
         self._notify()
 

@@ -30,8 +30,8 @@ INSERT_QUARANTINE = insert(quarantined)
 SUSPECT = "UPDATE room SET suspect = ?, suspect_batch = ? WHERE membership = 'join'"
 
 
-def write_account(write: Write, changes: Changes, *, snapshot: bool) -> None:
-    """Everything of a response that belongs to no room."""
+def write_account(write: Write, changes: Changes, *, snapshot: bool, first: bool) -> None:
+    """Everything of a response that belongs to no room. first: no token was stored; messages may be, after a repair."""
     if changes.ignored is not None and not _ignored_before(write) <= changes.ignored:
         # Their events were left out without a mark: the holes have no token (promise 19).
         mark_suspect(write, "users are no longer ignored: their events of the time between are missing")
@@ -44,7 +44,7 @@ def write_account(write: Write, changes: Changes, *, snapshot: bool) -> None:
         write.cursor.executemany(INSERT_DIRECT, changes.direct)
     _presence(write, changes.presence)
     _to_device(write, changes.to_device, snapshot=snapshot)
-    _device_lists(write, changes.device_lists, snapshot=snapshot)
+    _device_lists(write, changes.device_lists, snapshot=snapshot and not first)
     _keys(write, changes.one_time_keys, changes.fallback_keys)
     write_quarantine(write, changes.bad)
 

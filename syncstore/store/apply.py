@@ -71,7 +71,7 @@ def apply_batch(connections: Connections, changes: Changes, asked: Asked) -> App
             return Applied(None, False, 0, 0, 0, 0, 0, repeated=True)
         write = Write(cursor, "sync", int(time.time() * 1000))
         _write_rooms(write, changes, tokens, asked.joined)
-        write_account(write, changes, snapshot=tokens.since is None and tokens.held is not None)
+        write_account(write, changes, snapshot=tokens.since is None, first=tokens.held is None)
         _notice_reset(write, tokens)
         confirm_echoes(write)
         apply_redactions(write)

@@ -11,7 +11,7 @@ from syncstore.model.batch import membership_of
 from syncstore.model.json_text import decode
 from syncstore.model.relation import replied_to
 from syncstore.model.text import is_text
-from syncstore.store import room
+from syncstore.store import decryption, room
 from syncstore.store.naming import derive
 from syncstore.store.room import RoomRow
 from syncstore.store.salvage import decoded
@@ -56,6 +56,7 @@ def check(cursor: sqlite3.Cursor) -> Iterator[str]:
         ("the values", _values),
         ("the rooms", _rooms),
         ("the direct rooms", _direct),
+        ("the decrypted payloads", _payloads),
     ]
     for what, part in parts:
         try:
@@ -145,3 +146,10 @@ def _direct(cursor: sqlite3.Cursor) -> Iterator[str]:
     }
     if pairs != set(cursor.execute(DIRECT).fetchall()):
         yield "the direct rooms are not those of m.direct"
+
+
+def _payloads(cursor: sqlite3.Cursor) -> Iterator[str]:
+    for statement in decryption.MISPLACED:
+        count, what = cursor.execute(statement).fetchone()
+        if count:
+            yield f"{count} {what}"

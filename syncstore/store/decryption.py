@@ -12,11 +12,35 @@ from syncstore.store.query.state import EDITED, EVENT_COLUMNS
 from syncstore.store.write import Write
 
 TARGET = """
-    SELECT e.id, e.room, e.type, e.state_key, e.redacted_by FROM room r JOIN event e ON e.room = r.id
+    SELECT e.id, e.room, e.type, e.state_key, e.redacted_by, d.type, d.content
+    FROM room r JOIN event e ON e.room = r.id LEFT JOIN decrypted d ON d.event = e.id
     WHERE r.room_id = ? AND e.event_id = ?
 """
 ATTACH = "INSERT OR REPLACE INTO decrypted (event, type, content, odd, batch) VALUES (?, ?, ?, ?, ?)"
 DONE = "DELETE FROM undecrypted WHERE event = ?"
+# What an event must be to have a payload, or to lack one.
+_ENCRYPTED = "e.type = 'm.room.encrypted' AND e.state_key IS NULL AND e.redacted_by IS NULL"
+_LACKS = _ENCRYPTED + " AND NOT EXISTS (SELECT 1 FROM decrypted d WHERE d.event = e.id)"
+_STRAY = f"FROM decrypted WHERE event NOT IN (SELECT e.id FROM event e WHERE {_ENCRYPTED})"
+_SURPLUS = f"FROM undecrypted WHERE event NOT IN (SELECT e.id FROM event e WHERE {_LACKS})"
+# Of an odd content SQL tells no session.
+_SESSION = "CASE WHEN e.odd = 0 AND json_type(e.content, '$.session_id') = 'text' THEN e.content ->> '$.session_id' END"
+# Payloads only where they belong, and a row for every event that lacks one: made anew out of the events.
+REBUILD = (
+    f"DELETE {_STRAY}",
+    f"DELETE {_SURPLUS}",
+    f"INSERT OR IGNORE INTO undecrypted (event, session_id) SELECT e.id, {_SESSION} FROM event e WHERE {_LACKS}",
+)
+# Each: how many, and what is wrong with them.
+MISPLACED = (
+    f"SELECT count(*), 'payloads are attached to events that cannot have one' {_STRAY}",
+    f"SELECT count(*), 'events wait for a payload and should not' {_SURPLUS}",
+    f"""
+    SELECT count(*), 'events lack a payload and do not wait for one of their session'
+    FROM event e LEFT JOIN undecrypted u ON u.event = e.id
+    WHERE {_LACKS} AND (u.event IS NULL OR (e.odd = 0 AND u.session_id IS NOT {_SESSION}))
+    """,
+)
 _LACKING = (
     "SELECT"
     + EVENT_COLUMNS
@@ -28,7 +52,7 @@ LACKING_OF_SESSION = _LACKING + " WHERE u.session_id = ? ORDER BY u.event DESC L
 
 
 def attach(connections: Connections, room_id: str, event_id: str, type_: str, content: str, odd: int) -> None:
-    """Attach a decrypted content, in place of one that is there.
+    """Attach a decrypted content, in place of one that is there; one that is the same changes nothing.
 
     Raises NotFoundError (no such event), ContentError (it is not encrypted, or redacted).
     """
@@ -36,11 +60,13 @@ def attach(connections: Connections, room_id: str, event_id: str, type_: str, co
         row = cursor.execute(TARGET, (room_id, event_id)).fetchone()
         if row is None:
             raise NotFoundError(f"the store has no event {event_id} in {room_id}")
-        number, room, found, state_key, redacted_by = row
+        number, room, found, state_key, redacted_by, *attached = row
         if found != "m.room.encrypted" or state_key is not None:
             raise ContentError(f"event {event_id} in {room_id} is not encrypted: it is a {found}")
         if redacted_by is not None:
             raise ContentError(f"event {event_id} in {room_id} was redacted: nothing may be attached to it")
+        if attached == [type_, content]:
+            return
         write = Write(cursor, "repair", int(time.time() * 1000))
         cursor.execute(ATTACH, (number, type_, content, odd, write.batch))
         cursor.execute(DONE, (number,))

@@ -23,7 +23,7 @@ WAITING = """
     WHERE NOT m.acked AND NOT EXISTS (SELECT 1 FROM to_device_done d WHERE d.message = m.id AND d.name = ?)
     ORDER BY m.id LIMIT ?
 """
-IS_THERE = "SELECT 1 FROM to_device_message WHERE id = ?"
+IS_WAITING = "SELECT 1 FROM to_device_message WHERE id = ? AND NOT acked"
 MARK_DONE = "INSERT OR IGNORE INTO to_device_done (name, message) VALUES (?, ?)"
 DONE_BY_ALL = """
     SELECT m.content FROM to_device_message m WHERE m.id = ? AND NOT m.acked AND NOT EXISTS (
@@ -57,15 +57,15 @@ def acknowledge(connections: Connections, name: str, ids: Iterable[int]) -> None
         if cursor.execute(REGISTERED, (name, "to_device")).fetchone() is None:
             raise NotFoundError(f"the inbox has no consumer {name}")
         for number in ids:
-            if cursor.execute(IS_THERE, (number,)).fetchone() is not None:
+            if cursor.execute(IS_WAITING, (number,)).fetchone() is not None:
                 cursor.execute(MARK_DONE, (name, number))
                 _drop_if_done(cursor, number)
         cursor.execute(SWEEP)
 
 
 def digest(content: str) -> str:
-    """What stays of a content that is done."""
-    return sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+    """What stays of a content that is done: a JSON text too, as that column holds."""
+    return f'"{sha256(content.encode()).hexdigest()}"'
 
 
 def device_lists(connections: Connections, name: str) -> DeviceLists:
@@ -78,9 +78,14 @@ def device_lists(connections: Connections, name: str) -> DeviceLists:
 
 
 def acknowledge_lists(connections: Connections, name: str, batch: int) -> None:
-    """A consumer is done with what changed up to a batch; what changed later stays."""
+    """A consumer is done with what changed up to a batch; what changed later stays.
+
+    Raises NotFoundError for a consumer that never asked.
+    """
     with connections.write(durable=True) as cursor:
         cursor.execute(ACK_LISTS, (batch, int(time.time() * 1000), name))
+        if not cursor.rowcount:
+            raise NotFoundError(f"the device lists have no consumer {name}")
 
 
 def device_keys(cursor: sqlite3.Cursor) -> DeviceKeys:

@@ -18,6 +18,7 @@ from sqlalchemy import Table
 from syncstore.errors import StoreError
 from syncstore.model.batch import membership_of
 from syncstore.model.json_text import decode
+from syncstore.store import decryption
 from syncstore.store.apply import TOKEN
 from syncstore.store.file import open_file
 from syncstore.store.naming import derive_rooms
@@ -27,7 +28,11 @@ from syncstore.store.upkeep import ALL_DEVICE_LISTS, FREEZE_COVERAGE
 from syncstore.store.write import ACCOUNT, Write, finish_page
 
 # Numbers once given name one commit for ever, also those of batches that were lost.
-NEXT_BATCH = "SELECT max(m) FROM (SELECT max(id) m FROM batch UNION ALL SELECT max(changed) FROM event)"
+NEXT_BATCH = """
+    SELECT max(m) FROM (SELECT max(id) m FROM batch UNION ALL SELECT max(changed) FROM event
+        UNION ALL SELECT max(batch) FROM to_device_message
+        UNION ALL SELECT max(seq) FROM consumer WHERE stream = 'device_lists')
+"""
 LAST_PLACES = """
     UPDATE room SET (last_segment, last_position) = (
         SELECT segment, position FROM event WHERE room = room.id AND segment IS NOT NULL
@@ -68,8 +73,11 @@ AFTER_CONSUMERS = """
     INSERT INTO touched (seq, batch, room, what, op) SELECT max(seq) + 1, ?, 0, 'room', 'change' FROM consumer
     HAVING max(seq) > (SELECT coalesce(max(seq), 0) FROM touched)
 """
-# What the server keeps and tells again, or what only helps: its loss alone needs no new sync.
-_NO_LOSS = {"batch", "touched", "lease", "server_filter", "quarantined", "typist", "replaced_state"}
+# What the server keeps and tells again, what only helps, or what no sync brings: its loss alone needs no new sync.
+_NO_LOSS = {
+    *("batch", "touched", "lease", "server_filter", "quarantined", "typist", "replaced_state"),
+    *("consumer", "to_device_done", "decrypted", "undecrypted"),
+}
 
 
 class Saved(NamedTuple):
@@ -192,6 +200,8 @@ def _mend(cursor: sqlite3.Cursor, saved: list[Saved], lacking: Iterable[int]) ->
         if said != meant:
             cursor.execute(SET_MEMBER, (meant, *key))
     cursor.execute(COUNT_MEMBERS)
+    for statement in decryption.REBUILD:
+        cursor.execute(statement)
     cursor.execute("DELETE FROM direct_room")
     cursor.execute(DIRECT)
     token = (cursor.execute(TOKEN).fetchone() or (None,))[0]

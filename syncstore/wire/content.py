@@ -109,7 +109,7 @@ def _decode_slowly(text: str) -> tuple[dict[str, Any], int]:
         return made
 
     try:
-        value = json.loads(text, object_pairs_hook=pairs, parse_int=any_int)
+        value = json.loads(text, object_pairs_hook=pairs, parse_int=any_int, parse_constant=_no_json)
     except (ValueError, RecursionError) as error:
         if isinstance(error, RecursionError):
             return {}, odd | ODD_DUPLICATE_KEY  # legal but too deep for this stack: kept, not looked into
@@ -117,3 +117,8 @@ def _decode_slowly(text: str) -> tuple[dict[str, Any], int]:
     if type(value) is not dict:
         raise BadPart("wrong_type", "not a JSON object")
     return value, odd
+
+
+def _no_json(name: str) -> float:
+    """NaN and its like: Python reads them, SQLite may not."""
+    raise ValueError(f"{name} is no JSON")

@@ -15,12 +15,12 @@ from syncstore.model.relation import replied_to
 from syncstore.model.text import is_text
 from syncstore.wire.content import BadPart, Source, check_nesting, decode_notes, decode_object
 
-_MAX_BYTES = 255  # the spec's limit on ids, types and state keys
+MAX_BYTES = 255  # the spec's limit on ids, types and state keys
 _INT64 = range(-(2**63), 2**63)
 _UNSET = msgspec.UNSET
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-_Short = Annotated[str, msgspec.Meta(max_length=_MAX_BYTES)]  # in characters: bytes are counted where they differ
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=_MAX_BYTES)]
+_Short = Annotated[str, msgspec.Meta(max_length=MAX_BYTES)]  # in characters: bytes are counted where they differ
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_BYTES)]
 
 
 class CutEvent(msgspec.Struct, forbid_unknown_fields=True):
@@ -227,16 +227,16 @@ def checked_id(source: Source, name: str, value: str) -> str:
         raise BadPart("bad_text", f"{name} is not valid text")
     if not value:
         raise BadPart("missing_key", f"{name} is empty")
-    if len(value.encode()) > _MAX_BYTES:
-        raise BadPart("too_long", f"{name} is over {_MAX_BYTES} bytes")
+    if len(value.encode()) > MAX_BYTES:
+        raise BadPart("too_long", f"{name} is over {MAX_BYTES} bytes")
     return value
 
 
 def _check_lengths(event_id: str, type_: str, state_key: str | None, sender: str | None) -> None:
     """BadPart for a name that the spec does not allow."""
     for name, value in (("event_id", event_id), ("type", type_), ("sender", sender), ("state_key", state_key)):
-        if value is not None and len(value.encode()) > _MAX_BYTES:
-            raise BadPart("too_long", f"{name} is over {_MAX_BYTES} bytes")
+        if value is not None and len(value.encode()) > MAX_BYTES:
+            raise BadPart("too_long", f"{name} is over {MAX_BYTES} bytes")
     if not event_id:
         raise BadPart("missing_key", "event_id is empty")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,42 @@ def test_p36_what_is_forgotten_or_pruned_goes_with_its_payload(room: Feed, sql: 
     assert (lacking(store), sql("SELECT count(*) FROM decrypted")) == ([], [(0,)])
 
 
+def test_p36_recover_saves_payloads_and_asks_again_for_those_it_lost(room: Feed, path: Path) -> None:
+    room.store.attach_decrypted(ROOM, "$1", "m.room.message", SECRET)
+    room.store.attach_decrypted(ROOM, "$2", "m.room.message", SECRET)
+    room.store.close()
+    planted(path, "UPDATE decrypted SET content = x'ff' WHERE event = (SELECT id FROM event WHERE event_id = '$2')")
+    new = path.with_name("new.db")
+    SyncStore.recover(path, new)
+    with SyncStore.open(new) as again:
+        assert (of(again, "$1").decrypted, of(again, "$2").decrypted) == (SECRET, None)
+        assert lacking(again, "s2") == lacking(again) == ["$2"]
+        assert again.check() == []
+        assert again.token is not None
+
+
+MISPLACED = {
+    "cannot have one": "INSERT INTO decrypted SELECT id, 'm.x', '{}', 0, 1 FROM event WHERE event_id = '$plain'",
+    "should not": "INSERT INTO undecrypted SELECT id, NULL FROM event WHERE event_id = '$plain'",
+    "do not wait": "DELETE FROM undecrypted WHERE session_id = 's2'",
+    "of their session": "UPDATE undecrypted SET session_id = 's3' WHERE session_id = 's2'",
+}
+
+
+@pytest.mark.parametrize("what", MISPLACED)
+def test_p36_check_finds_payloads_out_of_place(room: Feed, path: Path, what: str) -> None:
+    assert room.store.check() == []
+    planted(path, MISPLACED[what])
+    (found,) = room.store.check()
+    assert what in found
+
+
+def planted(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute(statement).rowcount == 1
+        db.commit()
+
+
 def test_p36_odd_sessions_and_payloads_break_no_view(room: Feed, sql: Sql) -> None:
     store = room.store
     room.take(room.next.join(ROOM, encrypted("$odd", 5), encrypted("$none", None), member("$m", ANN, "join")))
@@ -107,7 +145,28 @@ def test_p36_odd_sessions_and_payloads_break_no_view(room: Feed, sql: Sql) -> No
     assert store.check() == []
 
 
-@pytest.mark.parametrize("content", ["[]", "{", "x", {"x": {1}}, "[" * 600])
+def test_p36_what_is_attached_again_is_no_change(room: Feed) -> None:
+    store = room.store
+    before = store.last_change
+    store.attach_decrypted(ROOM, "$1", "m.room.message", SECRET)
+    (change,) = store.changes(before)
+    assert (change.kind, change.op, change.event_id) == ("event", "change", "$1")
+    store.attach_decrypted(ROOM, "$1", "m.room.message", SECRET)
+    assert store.changes(change.seq) == []
+    store.attach_decrypted(ROOM, "$1", "m.notice", SECRET)
+    assert len(store.changes(change.seq)) == 1
+
+
+@pytest.mark.parametrize("type", ["", "x" * 256, "a\0b", "a\ud800", 5, None])
+def test_p36_a_payload_has_a_type_as_events_have(room: Feed, type: object) -> None:
+    with pytest.raises(ContentError, match=r"of event \$1 in !room.*at most 255 bytes"):
+        room.store.attach_decrypted(ROOM, "$1", type, SECRET)  # type: ignore[arg-type]
+    assert "$1" in lacking(room.store)
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{", "x", {"x": {1}}, "[" * 600, '{"a": NaN}', '{"a": -Infinity}', '{"a": "\ud800"}', None, b"{}"]
+)
 def test_p36_a_payload_that_is_no_object_is_refused(room: Feed, content: object) -> None:
     with pytest.raises(ContentError, match=r"event \$1 in !room"):
         room.store.attach_decrypted(ROOM, "$1", "m.room.message", content)  # type: ignore[arg-type]

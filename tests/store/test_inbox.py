@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,21 @@ def test_p35_a_message_may_be_acknowledged_out_of_order_and_twice(feed: Feed) ->
         feed.store.ack([second], "nobody")
 
 
+def test_p35_what_is_done_may_be_acknowledged_again_and_the_next_batch_is_taken(feed: Feed) -> None:
+    feed.take(inbox(feed.next, 1))
+    ids = [message.id for message in feed.store.to_device()]
+    feed.store.ack(ids)
+    feed.store.ack(ids)
+    feed.take(inbox(feed.next, 2))
+    assert keys(feed.store) == [2]
+
+
+def test_p35_a_store_in_which_messages_are_done_is_sound(feed: Feed) -> None:
+    feed.take(inbox(feed.next, 1, 2))
+    ack(feed.store, 1)
+    assert feed.store.check() == []
+
+
 def test_p35_a_snapshot_that_repeats_what_is_done_delivers_nothing(feed: Feed) -> None:
     feed.take(inbox(feed.next, 1, 2))
     ack(feed.store, 1)
@@ -70,6 +87,26 @@ def test_p35_a_snapshot_that_repeats_what_is_done_delivers_nothing(feed: Feed) -
     # Not repeated but sent once more: after a request that acknowledged the first.
     feed.take(inbox(feed.next, 1))
     assert keys(feed.store) == [1]
+
+
+def test_p35_what_was_delivered_before_a_repair_is_not_delivered_again(feed: Feed, path: Path) -> None:
+    """The repaired store has no token, and yet messages that the server repeats."""
+    feed.take(inbox(feed.next.data("m.lost", {}), 1, 2))
+    ack(feed.store, 1)
+    feed.store.device_lists()
+    feed.store.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE account_datum SET content = x'ff'")
+        db.commit()
+    new = path.with_name("new.db")
+    SyncStore.recover(path, new)
+    with SyncStore.open(new) as again:
+        assert again.token is None
+        feed.store = again
+        feed.take(inbox(feed.next, 1, 2, 3))
+        assert keys(again) == [2, 3]
+        assert again.device_lists().changed == {"*"}
+        assert again.check() == []
 
 
 def test_p35_nothing_of_a_message_that_is_done_is_left_in_the_file(feed: Feed, path: Path, sql: Sql) -> None:
@@ -100,6 +137,8 @@ def test_p35_device_lists_that_change_while_a_consumer_works_are_told_again(feed
     feed.store.ack_device_lists(again)
     assert feed.store.device_lists().changed == frozenset()
     assert feed.store.device_lists("another").changed == {ANN}
+    with pytest.raises(NotFoundError, match="no consumer nobody"):
+        feed.store.ack_device_lists(again, "nobody")
     feed.snapshot(feed.next)
     assert "*" in feed.store.device_lists().changed
 
