@@ -64,7 +64,7 @@ class Crypto(Following):
         content: an object, or its JSON text, kept as it is. Attached again it takes the place of the former. A
         redaction of the event takes it away for good.
 
-        Raises NotFoundError (no such event), ContentError (no type, no JSON object; the event is not encrypted, or it is
+        Raises NotFoundError (no such event), ContentError (no type, no JSON object, an event that is not encrypted or was
         redacted).
         """
         where = f"event {event_id} in {room_id}"
