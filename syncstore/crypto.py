@@ -64,7 +64,7 @@ class Crypto(Following):
         content: an object, or its JSON text, kept as it is. Attached again it takes the place of the former. A
         redaction of the event takes it away for good.
 
-        Raises NotFoundError (no such event), ContentError (no type, no JSON object, no encrypted event, or a redacted one).
+        Raises NotFoundError (no such event), ContentError (no type, no JSON object, not an encrypted event, redacted).
         """
         where = f"event {event_id} in {room_id}"
         text = content if isinstance(content, str) else _json(content, where)
