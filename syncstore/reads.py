@@ -109,7 +109,10 @@ class Reads:
             return outbox_query.outbox(cursor, None)
 
     def push_actions(self, event: Event) -> push_rules.PushActions:
-        """What the account's push rules say of an event: whether to notify, to highlight, and with which sound."""
+        """What the account's push rules say of an event: whether to notify, to highlight, and with which sound.
+
+        Of an encrypted event they are asked about what was attached to it, if anything was.
+        """
         room = self.room(event.room_id)
         with self._cursors() as cursor:
             rules = account_query.account_data(cursor, None, "m.push_rules")
@@ -119,7 +122,10 @@ class Reads:
         context = push_rules.PushContext(
             user_id, name, room.joined_member_count, {} if levels is None else levels.content
         )
-        return push_rules.push_actions(rules, {**event.json(), "room_id": event.room_id}, context)
+        told = {**event.json(), "room_id": event.room_id}
+        if event.decrypted_type is not None:
+            told |= {"type": event.decrypted_type, "content": event.decrypted}
+        return push_rules.push_actions(rules, told, context)
 
     def account_data(self, type: str) -> dict[str, Any] | None:
         """Global account data of one type, None if there is none."""

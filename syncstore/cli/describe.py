@@ -17,7 +17,7 @@ def described(event: Event) -> str:
     """What happened; an event of an unknown kind, or with an odd content, by its type and the start of its content."""
     if event.redacted_by is not None:
         return f"(redacted {event.type} by {event.redacted_by})"
-    words = _WORDS.get(event.type)
+    words = _WORDS.get(event.decrypted_type or event.type)
     said = words(event, _content(event)) if words else None
     if said is None:
         return _generic(event)
@@ -35,9 +35,11 @@ def gap_line(gap: Gap) -> str:
 
 
 def _content(event: Event) -> Content:
-    """As last edited; of an edit, what it puts in the place of the old."""
+    """Decrypted where it was, and as last edited; of an edit, what it puts in the place of the old."""
     try:
-        found = event.content if event.edited is None else event.edited
+        sent = event.decrypted
+        sent = event.content if sent is None else sent
+        found = sent if event.edited is None else event.edited
         if event.rel_type == "m.replace":
             found = found.get("m.new_content", found)
     except ValueError:  # a number of thousands of digits
@@ -47,8 +49,8 @@ def _content(event: Event) -> Content:
 
 def _generic(event: Event) -> str:
     key = f" {event.state_key}" if event.state_key else ""
-    text = event.content_json
-    return f"[{event.type}{key}] {text if len(text) <= _SHORT else text[:_SHORT] + '…'}"
+    text = event.content_json if event.decrypted_json is None else event.decrypted_json
+    return f"[{event.decrypted_type or event.type}{key}] {text if len(text) <= _SHORT else text[:_SHORT] + '…'}"
 
 
 def _message(event: Event, content: Content) -> str | None:

@@ -86,3 +86,17 @@ def test_gaps_of_all_rooms_and_of_one(store: Path, run: Run) -> None:
         ("start", "p1", None),
     ]
     assert "p2" in run("gaps").out
+
+
+def test_what_was_decrypted_is_shown_as_what_was_never_encrypted(path: Path, run: Run) -> None:
+    timeline = [bodies.event(id, "m.room.encrypted", {"ciphertext": "x"}) for id in ("a", "b", "c", "d")]
+    timeline[2]["content"]["m.relates_to"] = {"rel_type": "m.replace", "event_id": "$a"}
+    body = json.dumps({"next_batch": "s1", "rooms": {"join": {bodies.ROOM: {"timeline": {"events": timeline}}}}})
+    with SyncStore.open(path, user_id=bodies.ALICE) as store:
+        store.apply(body)
+        new = {"msgtype": "m.text", "body": "clearer"}
+        store.attach_decrypted(bodies.ROOM, "$a", "m.room.message", {"msgtype": "m.text", "body": "clear"})
+        store.attach_decrypted(bodies.ROOM, "$b", "org.odd", {"n": 1})
+        store.attach_decrypted(bodies.ROOM, "$c", "m.room.message", {"body": "* clearer", "m.new_content": new})
+    said = [line.split("  ", 2)[2] for line in run("timeline", bodies.ROOM).out.splitlines()[-4:]]
+    assert said == ["clearer (edited)", '[org.odd] {"n":1}', "* edited $a: clearer", "(encrypted)"]

@@ -75,6 +75,15 @@ def test_p36_relations_and_threads_of_encrypted_events(room: Feed) -> None:
     assert [one.decrypted for one in store.room(ROOM).relations("$1")] == [SECRET]
 
 
+def test_p36_push_rules_are_asked_about_what_was_decrypted(room: Feed) -> None:
+    store = room.store
+    word = {"rule_id": "w", "pattern": "secret", "enabled": True, "actions": ["notify", {"set_tweak": "highlight"}]}
+    room.take(room.next.data("m.push_rules", {"global": {"content": [word]}}))
+    assert not store.push_actions(of(store, "$1")).notify
+    store.attach_decrypted(ROOM, "$1", "m.room.message", SECRET)
+    assert store.push_actions(of(store, "$1")).highlight
+
+
 def test_p36_a_redaction_takes_the_payload_away_for_good(room: Feed, path: Path, sql: Sql) -> None:
     store = room.store
     store.attach_decrypted(ROOM, "$1", "m.room.message", SECRET)
