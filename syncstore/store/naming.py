@@ -53,7 +53,8 @@ def derive_rooms(write: Write) -> None:
     for number in sorted(write.derive):
         row = room.find_by_id(write, number)
         derive(write.cursor, write.user_id, row)
-        room.save(write, row)
+        if room.save(write, row):
+            write.touch(number, "room")
 
 
 def derive(cursor: sqlite3.Cursor, user_id: str, row: RoomRow) -> None:

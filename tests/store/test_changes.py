@@ -69,6 +69,16 @@ def test_p33_a_new_pile_is_told_as_a_whole_and_restated_keys_singly(room: Feed) 
     assert ("state", "remove", "m.room.topic", "", None, None) in told(store, seen)
 
 
+def test_p33_a_name_that_is_derived_last_is_told(room: Feed) -> None:
+    """The room's own row was written before, and had not changed."""
+    store = room.store
+    room.take(room.next.join(ROOM, topic("$t", "one")))
+    seen = store.last_change
+    room.take(room.next.join(ROOM, state=[topic("$t2", "two")], told=False))
+    assert store.room(ROOM).topic == "two"
+    assert "room" in {one.kind for one in store.changes(seen)}
+
+
 def test_p33_a_cursor_gets_every_change_once(room: Feed) -> None:
     """Read in pieces or at once, by whatever process, it is the same."""
     store = room.store
