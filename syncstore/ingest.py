@@ -80,19 +80,24 @@ class SyncStore(Crypto):
 
     @staticmethod
     def recover(
-        where: str | os.PathLike[str], target: str | os.PathLike[str], *, user_id: str | None = None
+        where: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        *,
+        user_id: str | None = None,
+        passphrase: str | None = None,
     ) -> list[Saved]:
         """Write a new store with all that can be read of a damaged one, and tell what was saved, a row per table.
 
         The damaged file is only read; nobody may have it open. What is missing comes again: the next sync is then an
         initial one over what was saved, and a gap lies over the history of every room that may lack events. user_id:
-        whose store it is, in case the file no longer tells.
+        whose store it is, in case the file no longer tells. passphrase: of an encrypted store; the new one has it too.
 
-        Raises StoreError (the target exists, nobody knows whose it is), CorruptStoreError (another program's database).
+        Raises StoreError (the target exists, nobody knows whose it is), CorruptStoreError (another program's database),
+        PassphraseError (another one is needed, or nothing can be decrypted any more).
         """
         from syncstore.store.recover import recover
 
-        return recover(path_of(where), path_of(target), user_id)
+        return recover(path_of(where), path_of(target), user_id, passphrase)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from syncstore.cli.secret import secret
 from syncstore.errors import PassphraseError, StoreError
@@ -12,6 +13,7 @@ from syncstore.errors import PassphraseError, StoreError
 if TYPE_CHECKING:
     from syncstore.ingest import SyncStore
 
+T = TypeVar("T")
 SERVICE = "syncstore passphrase"
 _WORKED: dict[Path, str] = {}  # a command may open its store twice, and a person is asked once
 
@@ -24,30 +26,34 @@ def opened(where: str | Path, *, piped: bool = False, **options: Any) -> SyncSto
     from syncstore.ingest import SyncStore
     from syncstore.store.file import path_of
 
+    return tried(path_of(where), lambda given: SyncStore.open(where, passphrase=given, **options), piped=piped)
+
+
+def tried(where: Path, use: Callable[[str | None], T], *, piped: bool = False) -> T:
+    """What `use` makes of the passphrase of a file; None first, then what is known, then what is asked for."""
+    path = where.absolute()
     try:
-        return SyncStore.open(where, **options)
+        return use(None)
     except PassphraseError:
-        path = path_of(where).absolute()
+        pass
     known = worked(path) or kept(path)
     may_ask = piped or sys.stdin.isatty()
     if known is not None:
         try:
-            return _tried(path, known, options)
+            return _remembered(path, known, use)
         except PassphraseError:
             if not may_ask:
                 raise
     if not may_ask:
         hint = "run this on a terminal, or let the keyring have its passphrase (syncstore rekey --keyring)"
         raise PassphraseError(f"{path} is not a SQLite database, or encrypted: {hint}")
-    return _tried(path, secret("Passphrase: "), options)
+    return _remembered(path, secret("Passphrase: "), use)
 
 
-def _tried(path: Path, passphrase: str, options: dict[str, Any]) -> SyncStore:
-    from syncstore.ingest import SyncStore
-
-    store = SyncStore.open(path, passphrase=passphrase, **options)
+def _remembered(path: Path, passphrase: str, use: Callable[[str | None], T]) -> T:
+    result = use(passphrase)
     _WORKED[path] = passphrase
-    return store
+    return result
 
 
 def worked(path: Path) -> str | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from syncstore.cli import places, show
+from syncstore.cli import passphrase, places, show
 from syncstore.cli.options import AsJson, SomeRoom, text
 
 Keep = Annotated[int | None, typer.Option("--keep", metavar="N", min=1, help="Keep the newest N events of each room.")]
@@ -46,7 +46,9 @@ def recover(damaged: Damaged, new: New = None, user: User = None, as_json: AsJso
     from syncstore.ingest import SyncStore
 
     target = new or Path(f"{damaged}.recovered")
-    saved = SyncStore.recover(damaged, target, user_id=user)
+    saved = passphrase.tried(
+        damaged, lambda given: SyncStore.recover(damaged, target, user_id=user, passphrase=given), piped=True
+    )
     if as_json:
         show.objects(one._asdict() for one in saved)
         return

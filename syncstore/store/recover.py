@@ -15,15 +15,17 @@ from typing import NamedTuple
 
 from sqlalchemy import Table
 
-from syncstore.errors import StoreError
+from syncstore.errors import PassphraseError, StoreError
 from syncstore.model.batch import membership_of
 from syncstore.model.json_text import decode
 from syncstore.store import decryption
 from syncstore.store.apply import TOKEN
+from syncstore.store.connection import Connections
 from syncstore.store.file import open_file
 from syncstore.store.naming import derive_rooms
-from syncstore.store.salvage import Found, open_copy, read_table, tables_of
+from syncstore.store.salvage import Damaged, Found, read_table, tables_of
 from syncstore.store.schema import SEGMENT_SPACING, metadata
+from syncstore.store.unlock import key_of, looks_encrypted
 from syncstore.store.upkeep import ALL_DEVICE_LISTS, FREEZE_COVERAGE
 from syncstore.store.write import ACCOUNT, Write, finish_page
 
@@ -90,41 +92,38 @@ class Saved(NamedTuple):
     unreadable: bool
 
 
-def recover(path: Path, target: Path, user_id: str | None) -> list[Saved]:
+def recover(path: Path, target: Path, user_id: str | None, passphrase: str | None) -> list[Saved]:
     """Write a new store with all that can be read of a damaged one. Raises StoreError and its kinds."""
     if not path.is_file():
         raise StoreError(f"{path} is not a file")
     if target.exists():
         raise StoreError(f"{target} exists already: it is not overwritten")
     size = path.stat().st_size
+    key = None if passphrase is None else key_of(path, passphrase)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".recover-") as folder:
         template = Path(folder) / "sound.db"
         open_file(template, user_id="@nobody:localhost", device_id=None, read_only=False, create=True).close()
-        with closing(open_copy(path, Path(folder), template.read_bytes()[:100])) as raw:
-            list(tables_of(raw, path))
-            found = {table.name: read_table(raw, table, size) for table in metadata.sorted_tables}
-            indexed = _rooms_by_event(raw)
-    return _write(target, path, found, indexed, user_id)
-
-
-def _rooms_by_event(raw: sqlite3.Connection) -> dict[int, int] | None:
-    """The room of every event there ever was, as the index has it; None if that cannot be read either."""
-    try:
-        return dict(raw.execute("SELECT id, room FROM event INDEXED BY event_by_id").fetchall())
-    except sqlite3.Error:
-        return None
-
-
-def _write(
-    target: Path, path: Path, found: dict[str, Found], indexed: dict[int, int] | None, user_id: str | None
-) -> list[Saved]:
+        with closing(Damaged(path, Path(folder), template.read_bytes()[:100], key)) as damaged:
+            damaged.check_key(path)
+            if not tables_of(damaged, path) and key is None and looks_encrypted(path):
+                raise PassphraseError(f"{path} is encrypted, or its first page is lost: give its passphrase")
+            found = {table.name: read_table(damaged, table, size) for table in metadata.sorted_tables}
+            indexed = _rooms_by_event(damaged)
     account = found["own_account"].rows
     owner = user_id or (account[0]["user_id"] if account else None)
     if owner is None:
-        raise StoreError(
-            f"{path} no longer tells whose it is: say it (--user; in Python user_id); an encrypted file cannot be read"
-        )
-    connections = open_file(target, user_id=owner, device_id=None, read_only=False, create=True)
+        raise StoreError(f"{path} no longer tells whose it is: say it (--user; in Python user_id)")
+    connections = open_file(target, user_id=owner, device_id=None, read_only=False, create=True, passphrase=passphrase)
+    return _write(connections, found, indexed)
+
+
+def _rooms_by_event(damaged: Damaged) -> dict[int, int] | None:
+    """The room of every event there ever was, as the index has it; None if that cannot be read either."""
+    rows, failed = damaged.rows("SELECT id, room FROM event INDEXED BY event_by_id")
+    return None if failed else dict(rows)
+
+
+def _write(connections: Connections, found: dict[str, Found], indexed: dict[int, int] | None) -> list[Saved]:
     try:
         with connections.write(durable=True) as cursor:
             # Checked when the transaction ends; until then rows may point nowhere.
@@ -134,8 +133,8 @@ def _write(
             _mend(cursor, saved, _lacking(cursor, found, indexed))
     except BaseException:
         connections.close()
-        for name in (target, Path(f"{target}-wal"), Path(f"{target}-shm")):
-            name.unlink(missing_ok=True)
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{connections.path}{suffix}").unlink(missing_ok=True)
         raise
     connections.checkpoint()
     connections.close()

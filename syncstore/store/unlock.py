@@ -56,12 +56,12 @@ def _plain(path: Path, open_: Open) -> Connections:
     try:
         return open_(None)
     except CorruptStoreError:
-        if _looks_encrypted(path):
+        if looks_encrypted(path):
             raise PassphraseError(f"{path} is not a SQLite database, or encrypted: give its passphrase") from None
         raise
 
 
-def _looks_encrypted(path: Path) -> bool:
+def looks_encrypted(path: Path) -> bool:
     """Whether a file that is none of SQLite's may be one of SQLCipher's: its first page is as good as random."""
     # Of one that is open here we know it; see `salt_of` for why it must not be looked into.
     if any(path.exists() and one.path.exists() and path.samefile(one.path) for one in _opened):

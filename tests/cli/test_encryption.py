@@ -56,6 +56,31 @@ def test_p29_without_keyring_and_terminal_nothing_is_guessed(store: Path, spawn:
     assert "no new passphrase" in refused(spawn("encrypt"))
 
 
+def test_p25_a_damaged_store_is_recovered_with_its_passphrase(store: Path, spawn: Run) -> None:
+    assert spawn("encrypt", "--keyring", stdin=SECRET + "\n").code == 0
+    with SyncStore.open(store, passphrase=SECRET) as filled:
+        for number in range(40):
+            told = {"type": "org.long", "sender": bodies.BOB, "content": {"text": "x" * 1000}}
+            filled.apply(json.dumps({"next_batch": f"n{number}", "to_device": {"events": [told]}}))
+    data = bytearray(store.read_bytes())
+    data[-4096:] = bytes(4096)
+    store.write_bytes(data)
+    saved = {row["table"]: row["saved"] for row in json.loads(spawn("recover", store, "--json").out)}
+    assert saved["event"] > 3 and saved["room"] == 3 and store.read_bytes() == data
+    with pytest.raises(PassphraseError):
+        SyncStore.open(f"{store}.recovered")
+    with SyncStore.open(f"{store}.recovered", passphrase=SECRET) as new:
+        assert new.check() == [] and new.user_id == bodies.ALICE
+
+
+def test_p25_an_encrypted_file_without_its_passphrase_is_no_new_store(store: Path, spawn: Run) -> None:
+    assert spawn("encrypt", stdin=SECRET + "\n").code == 0
+    new = Path(f"{store}.recovered")
+    assert "does not open with this passphrase" in refused(spawn("recover", store, stdin="wrong\n"))
+    assert "no passphrase" in refused(spawn("recover", store)) and not new.exists()
+    assert spawn("recover", store, stdin=SECRET + "\n").code == 0 and new.exists()
+
+
 def test_p29_a_person_is_asked_once_and_types_unseen(store: Path, spawn: Run) -> None:
     assert spawn("encrypt", stdin=SECRET + "\n").code == 0
     person, terminal = pty.openpty()

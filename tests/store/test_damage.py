@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from syncstore import Syncer, SyncStore
-from syncstore.errors import StoreError
+from syncstore.errors import CorruptStoreError, PassphraseError, StoreError
 from syncstore.store.views import VIEWS
+from tests import encrypted
 from tests.account.events import ME
 from tests.account.readback import read
 from tests.property.faulty import Faulty, Habits
@@ -112,12 +113,18 @@ def test_p25_recover_and_fill_equals_the_whole_store(filled: tuple[Path, Faulty]
     path, server = filled
     with SyncStore.open(path, read_only=True) as store:
         assert store.check() == []
-    expected = read(path)
+    expected, refused = read(path), 0
     for number in range(TIMES // 4):
         file, new = tmp_path / "damaged.db", tmp_path / "new.db"
         kind = damaged(path, file, number)
         before = file.read_bytes()
-        SyncStore.recover(file, new, user_id=ME)
+        try:
+            SyncStore.recover(file, new, user_id=ME)
+        except (PassphraseError, CorruptStoreError):
+            # Without the first page, or any of the list of tables, an encrypted file is noise.
+            assert encrypted.ENCRYPTED and not new.exists()
+            refused += 1
+            continue
         assert file.read_bytes() == before
         with SyncStore.open(new) as store:
             assert store.check() == [], f"{number}, {kind}"
@@ -132,6 +139,7 @@ def test_p25_recover_and_fill_equals_the_whole_store(filled: tuple[Path, Faulty]
         assert events(new) == events(path), f"{number}, {kind}"
         for left in (file, new):
             left.unlink()
+    assert refused < TIMES // 8
 
 
 def events(path: Path) -> set[tuple[str, str, str]]:
