@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +49,12 @@ class Broken(Memory):
 
 
 @pytest.fixture(autouse=True)
-def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Memory]:
+def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
     monkeypatch.delenv(VARIABLE, raising=False)
-    before = keyring.get_keyring()
     memory = Memory()
-    keyring.set_keyring(memory)
-    yield memory
-    keyring.set_keyring(before)
+    # Not set_keyring: the one before would have to be chosen first, and stay for tests that choose another.
+    monkeypatch.setattr(keyring.core, "_keyring_backend", memory)
+    return memory
 
 
 def test_the_keyring_keeps_finds_and_drops(memory: Memory) -> None:
