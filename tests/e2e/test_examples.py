@@ -6,12 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from examples.notes import Notes
 from syncstore import Homeserver, Syncer, SyncStore
 
 from .cable import Cable
 from .sleeper import Scene
 from .stage import Stage
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
 
 ROOT = Path(__file__).parents[2]
 

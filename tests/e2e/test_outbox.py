@@ -22,6 +22,8 @@ from .cable import Cable
 from .sleeper import Scene, history
 from .stage import Stage
 
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
+
 ROOT = Path(__file__).parents[2]
 EACH = 25  # messages of each client
 PATIENCE = 120.0  # seconds
