@@ -20,6 +20,7 @@ _COMPARE: dict[str, Callable[[int, int], bool]] = {
     ">=": int.__ge__,
 }
 _FLAGS = re.IGNORECASE | re.DOTALL
+_BEGIN, _END = r"(?:^|\W)", r"(?:\W|$)"  # of a word
 _DEFAULT_LEVEL = 50  # that who notifies a room must have
 _Rule = Mapping[str, Any]
 
@@ -85,8 +86,8 @@ def _event_match(condition: _Rule, event: Mapping[str, Any], context: PushContex
     if not isinstance(pattern, str) or not isinstance(value, str):
         return False
     if key == "content.body":
-        begin = r"(?:^|\W)" if pattern[:1] != "*" else ""
-        end = r"(?:\W|$)" if pattern[-1:] != "*" else ""
+        begin = "" if pattern[:1] == "*" else _BEGIN
+        end = "" if pattern[-1:] == "*" else _END
         return re.search(begin + _glob(pattern.strip("*")) + end, value, _FLAGS) is not None
     return re.fullmatch(_glob(pattern), value, _FLAGS) is not None
 
@@ -158,7 +159,7 @@ def _same(one: object, other: object) -> bool:
 
 
 def _has_word(pattern: str, text: str) -> bool:
-    return re.search(rf"(?:^|\W){pattern}(?:\W|$)", text, _FLAGS) is not None
+    return re.search(_BEGIN + pattern + _END, text, _FLAGS) is not None
 
 
 def _actions(rule: _Rule) -> PushActions:

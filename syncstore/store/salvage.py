@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections import deque
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,19 +138,20 @@ def _by_rowid(damaged: Damaged, table: Table, names: list[str], size: int) -> tu
     last = down[-1][0] - 1 if down else max(_newest(damaged, table), first)
     if not down and last == first:
         last = first + size // _SMALLEST_ROW
-    rows = [*up, *down]
+    # A damaged page may tell a row twice.
+    rows = {row[0]: row[1:] for row in (*up, *down)}
     # Broad before deep: what can be read of a wide span is found early, and a lost page is probed row by row last.
     spans = deque([(first, last)])
     misses = 0
     while spans and misses < _ENOUGH:
         low, high = spans.popleft()
         some, low, high = _from_both_ends(damaged, what, low, high)
-        rows += some
+        rows |= {row[0]: row[1:] for row in some}
         misses = 0 if some else misses + 1
         middle = (low + high) // 2
         # Both ends cannot be read.
         spans += [(a, b) for a, b in ((low + 1, middle), (middle + 1, high - 1)) if a <= b]
-    return [row[1:] for row in rows], 1
+    return list(rows.values()), 1
 
 
 def _from_both_ends(damaged: Damaged, what: str, low: int, high: int) -> tuple[list[tuple[Any, ...]], int, int]:
@@ -159,7 +161,8 @@ def _from_both_ends(damaged: Damaged, what: str, low: int, high: int) -> tuple[l
     if not failed:
         return up, high, low
     down, _ = damaged.rows(f"{span} DESC")
-    return up + down, up[-1][0] + 1 if up else low, down[-1][0] - 1 if down else high
+    # A damaged page may tell numbers from anywhere: what is left to read must shrink.
+    return up + down, max(low, up[-1][0] + 1) if up else low, min(high, down[-1][0] - 1) if down else high
 
 
 def _newest(damaged: Damaged, table: Table) -> int:
@@ -182,15 +185,14 @@ def _by_key(damaged: Damaged, table: Table, names: list[str]) -> tuple[list[tupl
         return rows, 0
     found = dict.fromkeys(rows)
     found |= dict.fromkeys(damaged.rows(f"{what} ORDER BY {orders[1]}")[0])
-    if key[0] in ("room", "batch"):
-        misses = 0
-        for number in range(_most(damaged, key[0]) + 1):
-            for order in orders:
-                some, failed = damaged.rows(f"{what} WHERE {key[0]} = {number} ORDER BY {order}")
-                found |= dict.fromkeys(some)
-                misses = 0 if some else misses + failed
-            if misses >= _ENOUGH:
-                break
+    numbers = range(_most(damaged, key[0]) + 1) if key[0] in ("room", "batch") else ()
+    misses = 0
+    for number, order in product(numbers, orders):
+        some, failed = damaged.rows(f"{what} WHERE {key[0]} = {number} ORDER BY {order}")
+        found |= dict.fromkeys(some)
+        misses = 0 if some else misses + failed
+        if misses >= _ENOUGH:
+            break
     return list(found), 1
 
 

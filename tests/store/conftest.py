@@ -18,6 +18,13 @@ Rows = list[tuple[Any, ...]]
 Sql = Callable[..., Rows]
 
 
+def plant(path: Path, statement: str) -> None:
+    """Change one row behind the store's back."""
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute(statement).rowcount == 1
+        db.commit()
+
+
 class Feed:
     """Applies responses as a fetcher does: with the token that the store holds."""
 

@@ -31,7 +31,7 @@ from tests.store.bodies import (
     state,
     stripped,
 )
-from tests.store.conftest import Feed, Sql
+from tests.store.conftest import Feed, Sql, plant
 from tests.store.test_views import COLUMNS
 
 TYPES = ("m.room.name", "m.room.topic", "m.room.avatar", "m.room.canonical_alias", "m.room.encryption")
@@ -133,9 +133,7 @@ DAMAGE = {
 def test_p17_check_finds_each_kind_of_damage(store: SyncStore, path: Path, what: str) -> None:
     rich.fill(store)
     assert store.check() == []
-    with closing(sqlite3.connect(path)) as db:
-        assert db.execute(DAMAGE[what]).rowcount == 1
-        db.commit()
+    plant(path, DAMAGE[what])
     found = store.check()
     assert [line for line in found if what in line], found
     assert all("\n" not in line for line in found)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,7 @@ import pytest
 from syncstore import Event, SyncStore
 from syncstore.errors import ContentError, NotFoundError
 from tests.store.bodies import ANN, ROOM, Json, create, event, member, message, redaction
-from tests.store.conftest import Feed, Sql
+from tests.store.conftest import Feed, Sql, plant
 
 SECRET = {"msgtype": "m.text", "body": "a secret word"}
 
@@ -113,7 +111,7 @@ def test_p36_recover_saves_payloads_and_asks_again_for_those_it_lost(room: Feed,
     room.store.attach_decrypted(ROOM, "$1", "m.room.message", SECRET)
     room.store.attach_decrypted(ROOM, "$2", "m.room.message", SECRET)
     room.store.close()
-    planted(path, "UPDATE decrypted SET content = x'ff' WHERE event = (SELECT id FROM event WHERE event_id = '$2')")
+    plant(path, "UPDATE decrypted SET content = x'ff' WHERE event = (SELECT id FROM event WHERE event_id = '$2')")
     new = path.with_name("new.db")
     SyncStore.recover(path, new)
     with SyncStore.open(new) as again:
@@ -134,15 +132,9 @@ MISPLACED = {
 @pytest.mark.parametrize("what", MISPLACED)
 def test_p36_check_finds_payloads_out_of_place(room: Feed, path: Path, what: str) -> None:
     assert room.store.check() == []
-    planted(path, MISPLACED[what])
+    plant(path, MISPLACED[what])
     (found,) = room.store.check()
     assert what in found
-
-
-def planted(path: Path, statement: str) -> None:
-    with closing(sqlite3.connect(path)) as db:
-        assert db.execute(statement).rowcount == 1
-        db.commit()
 
 
 def test_p36_odd_sessions_and_payloads_break_no_view(room: Feed, sql: Sql) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,7 @@ import pytest
 from syncstore import SyncStore
 from syncstore.errors import NotFoundError
 from tests.store.bodies import ANN, BOB, Body
-from tests.store.conftest import Feed, Sql
+from tests.store.conftest import Feed, Sql, plant
 
 
 def keys(store: SyncStore, consumer: str = "default") -> list[object]:
@@ -95,9 +93,7 @@ def test_p35_what_was_delivered_before_a_repair_is_not_delivered_again(feed: Fee
     ack(feed.store, 1)
     feed.store.device_lists()
     feed.store.close()
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE account_datum SET content = x'ff'")
-        db.commit()
+    plant(path, "UPDATE account_datum SET content = x'ff'")
     new = path.with_name("new.db")
     SyncStore.recover(path, new)
     with SyncStore.open(new) as again:
