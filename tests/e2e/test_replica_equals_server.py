@@ -17,7 +17,7 @@ def test_replica_equals_server(stage: Stage, trio: Trio, chapter: Chapter) -> No
     for moment in chapter(stage, trio):
         trio.sync()
         differences = trio.differences(stage.chapter)
-        assert not differences, f"after “{moment}”:\n" + "\n".join(differences[:20])
+        assert not differences, f"after “{moment}”:\n" + "\n".join([*differences[:20], *trio.told_again(stage.chapter)])
 
 
 def test_nothing_is_missing_without_a_gap(stage: Stage, trio: Trio) -> None:

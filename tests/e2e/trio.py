@@ -16,6 +16,7 @@ from syncstore import Homeserver, Syncer, SyncStore
 from .stage import Key, Stage
 
 _LIMIT = 10
+_TURNS = 5
 _AFTER = {"use_state_after": "true", "org.matrix.msc4222.use_state_after": "true"}
 
 
@@ -36,6 +37,7 @@ class Client:
         self.device = login(base_url, "alice", f"{name}-1".upper())
         self.store = SyncStore.open(path, user_id=self.device.user_id, device_id=self.device.device_id)
         self._redundant = redundant
+        self._before: str | None = None  # the token that the last sync started from
 
     @property
     def token(self) -> str | None:
@@ -49,12 +51,27 @@ class Client:
         return self.device.sync(since, filter=wanted, **(_AFTER if self.after else {}))
 
     def sync(self) -> None:
+        """Sync until the server has no more: what it has just confirmed may take it a moment to show."""
+        self._before = self.token
+        for _ in range(_TURNS):
+            since = self.token
+            self._turn()
+            if self.token == since:
+                return
+
+    def _turn(self) -> None:
         """One turn of a sync loop: the library's own for the default client, by hand for the two classic ones."""
         if self.after:
             self.syncer().run_once()
         else:
             since = self.token
             self.store.apply(self.ask(since), since=since)
+
+    def told_again(self, room: str) -> str:
+        """What the server says of a room when it is asked again for what the last sync should have brought."""
+        rooms = json.loads(self.ask(self._before)).get("rooms", {})
+        entries = {section: entries[room] for section, entries in rooms.items() if room in entries}
+        return f"{self.name} {room}: since {self._before}, now {self.token}, the server says {entries}"
 
     def syncer(self) -> Syncer:
         """The library's loop over this device and store."""
@@ -129,6 +146,10 @@ class Trio:
                 lines = list(_compare(client, self.stage, room, membership, state))
                 found += [f"{client.name} {room}: {line}" for line in lines]
         return found
+
+    def told_again(self, rooms: list[str]) -> list[str]:
+        """One line a client and room, for a failure's message."""
+        return [client.told_again(room) for room in rooms for client in self]
 
 
 def _compare(client: Client, stage: Stage, room: str, membership: str, state: dict[Key, Event] | None) -> Iterator[str]:
