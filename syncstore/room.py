@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from syncstore.errors import NotFoundError
 from syncstore.later import Later
@@ -33,12 +34,23 @@ Cursors = Callable[[], AbstractContextManager[sqlite3.Cursor]]
 Loader = Callable[[str], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Room(RoomSending, RoomRecord):
-    """A room as it was when it was asked for, and the way to everything in it."""
+class Room(RoomSending, RoomRecord, frozen=True):
+    """A room as it was when it was asked for, and the way to everything in it.
 
-    _cursors: Cursors = field(repr=False, compare=False)
-    _writer: Writer | None = field(default=None, repr=False, compare=False)
+    Two are equal if their rows are, whatever store they came from.
+    """
+
+    _cursors: Cursors
+    _writer: Writer | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Room) and self.record() == other.record()
+
+    def __hash__(self) -> int:
+        return hash(self.record())
+
+    def __repr__(self) -> str:
+        return repr(self.record()).replace("RoomRecord", "Room", 1)
 
     def state(self, type: str, state_key: str = "") -> Event | None:
         """The event that holds a key of the state pile (current, or archived), None if the pile lacks it."""
@@ -205,7 +217,7 @@ class Room(RoomSending, RoomRecord):
 
     def record(self) -> RoomRecord:
         """The plain row, without the way back to the file."""
-        return RoomRecord(*(getattr(self, one.name) for one in fields(RoomRecord)))
+        return RoomRecord(*(getattr(self, name) for name in RoomRecord.__struct_fields__))
 
     def _members_synced_now(self) -> bool:
         with self._cursors() as cursor:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from syncstore.cli.folder import folder, make_folder, safe_name
 from syncstore.errors import StoreError
@@ -13,8 +15,7 @@ from syncstore.errors import StoreError
 _SUFFIX = ".login.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Struct, frozen=True):
     """A login made by `syncstore login`. token_file: None if the keyring has the token."""
 
     user_id: str

@@ -12,7 +12,6 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
@@ -89,10 +88,10 @@ def objects(rows: Iterable[Mapping[str, object]]) -> None:
 def columns(record: Any) -> dict[str, object]:
     """The fields of a record under the names that they have in the views, its JSON unread."""
     named: dict[str, object] = {}
-    for field in fields(record):
-        value = getattr(record, field.name)
-        is_json = field.name.endswith("_json") and isinstance(value, str)
-        named[field.name.removesuffix("_json")] = JsonText(value) if is_json else value
+    for name in record.__struct_fields__:
+        value = getattr(record, name)
+        is_json = name.endswith("_json") and isinstance(value, str)
+        named[name.removesuffix("_json")] = JsonText(value) if is_json else value
     return named
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from syncstore.model.records import Event
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One thing that a commit changed: a row of `changes`.
 
     Changes that share a `seq` belong together. kind: event, state, invite_state, knock_state, membership, room,
@@ -29,8 +28,7 @@ class Change:
     origin: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """An event of a timeline, and why it came.
 
     origin: `live` happened while we watched; `initial` stood there before, in a snapshot or before we joined;

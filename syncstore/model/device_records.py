@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from syncstore.model.json_text import decode
 
 
-@dataclass(frozen=True, slots=True)
-class ToDevice:
+class ToDevice(Struct, frozen=True):
     """A message from one device to ours."""
 
     id: int
@@ -25,8 +25,7 @@ class ToDevice:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceLists:
+class DeviceLists(Struct, frozen=True):
     """Whose devices changed, and whose need not be followed any more. `*` in `changed`: everybody's.
 
     batch: give it back to `ack_device_lists` when done.
@@ -37,8 +36,7 @@ class DeviceLists:
     batch: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceKeys:
+class DeviceKeys(Struct, frozen=True):
     """What the server said last of our own keys: one-time keys by algorithm, and the unused fallback keys.
 
     unused_fallback_key_types is None if the server never told; then it knows no fallback keys.

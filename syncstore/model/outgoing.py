@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct
 
 from syncstore.model.json_text import decode
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True):
     """Something that was queued and has not come back by a sync yet.
 
     kind: event, state, redaction or receipt. state: `queued`; `sending` (asked, and nobody knows yet whether it

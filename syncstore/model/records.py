@@ -6,8 +6,9 @@ as the text that came and decoded when asked for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from syncstore.model.json_text import decode
 
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from syncstore.model.content import EventContent
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """A stored event; `segment` and `position` are None when it has no place in the timeline."""
 
     room_id: str
@@ -107,8 +107,7 @@ class Event:
         return parse_content(self.type, self.content, where=where)
 
 
-@dataclass(frozen=True, slots=True)
-class Reaction:
+class Reaction(Struct, frozen=True):
     """One key that people reacted with to one event: each sender once, with the reaction that counts, oldest first."""
 
     key: str
@@ -120,8 +119,7 @@ class Reaction:
         return len(self.senders)
 
 
-@dataclass(frozen=True, slots=True)
-class Thread:
+class Thread(Struct, frozen=True):
     """A thread as far as it is stored; `root` is None where the first event is not.
 
     count: replies that are stored and not redacted. participated: whether we sent one of them, or the root. The unread
@@ -137,8 +135,7 @@ class Thread:
     highlight_count: int
 
 
-@dataclass(frozen=True, slots=True)
-class StrippedEvent:
+class StrippedEvent(Struct, frozen=True):
     """An event of an invite or knock pile: no id, no time."""
 
     room_id: str
@@ -155,8 +152,7 @@ class StrippedEvent:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Struct, frozen=True):
     """A hole in a room's timeline. `prev_batch` is its newer end, `since` its older one (None: the beginning)."""
 
     id: int
@@ -173,8 +169,7 @@ class Gap:
     opened_by: int
 
 
-@dataclass(frozen=True, slots=True)
-class StateAt:
+class StateAt(Struct, frozen=True):
     """What a state key held when an event was sent.
 
     known false: `reason` says why nobody can tell, and `gap` is the hole that would have to be filled. known true:
@@ -187,8 +182,7 @@ class StateAt:
     gap: Gap | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """The name and the avatar of a sender when an event was sent; known false: as they are now, as far as is stored."""
 
     user_id: str
@@ -197,8 +191,7 @@ class Profile:
     known: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """A page of a timeline: events and, in their true place, the gaps between them. Newest first.
 
     Before the newest stands what is on its way to the server, as events whose `source` is `outbox`: their event_id is
@@ -210,15 +203,14 @@ class Page:
     items: list[Event | Gap]
     older: str | None
     newer: str | None
-    profiles: dict[str, Profile] = field(default_factory=dict, repr=False)
+    profiles: dict[str, Profile] = {}
 
     def profile(self, event: Event) -> Profile:
         """The sender's name and avatar as they were when an event of this page was sent; of an echo, as they are."""
         return self.profiles[event.event_id]
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """What a commit did.
 
     batch: its number, None if it brought nothing but a token. repeated: the response was stored already, nothing was
@@ -235,8 +227,7 @@ class Applied:
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Filled:
+class Filled(Struct, frozen=True):
     """What one page of a back-fill did; `gap` is the gap as it is now, None once it is closed."""
 
     events_added: int
@@ -244,8 +235,7 @@ class Filled:
     gap: Gap | None
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(Struct, frozen=True):
     """Something in which the store and the server disagree.
 
     kind: membership, state, redaction, missing, suspect. detail: for people. repaired: whether it has been mended; what
@@ -258,8 +248,7 @@ class Drift:
     repaired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Info:
+class Info(Struct, frozen=True):
     """A store at a glance: counts, bytes of the file with its WAL, times in milliseconds."""
 
     path: str

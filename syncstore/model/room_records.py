@@ -5,13 +5,12 @@ Columns are those of the documented views (docs/schema.md). Timestamps are integ
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from syncstore.model.json_text import decode
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A member of a room: `display_name` as sent, `name` what to show.
 
     `name` has the id after it where another member who is here or invited has the same name, and is the id where there
@@ -28,8 +27,7 @@ class Member:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """How far a user has read; `thread_id` is None for a receipt that is not threaded."""
 
     room_id: str
@@ -41,8 +39,7 @@ class Receipt:
     batch: int
 
 
-@dataclass(frozen=True, slots=True)
-class RoomRecord:
+class RoomRecord(Struct, frozen=True):
     """A row of `rooms`."""
 
     room_id: str
@@ -88,8 +85,7 @@ def _order(tag: object) -> float | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class SpaceChild:
+class SpaceChild(Struct, frozen=True):
     """A room that a space names. `via`: servers to join it through. `order`: None if it is no legal one."""
 
     room_id: str
@@ -98,8 +94,7 @@ class SpaceChild:
     suggested: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SpaceParent:
+class SpaceParent(Struct, frozen=True):
     """A space that a room says it belongs to; `canonical` is its main one."""
 
     room_id: str
@@ -107,8 +102,7 @@ class SpaceParent:
     canonical: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SpaceNode:
+class SpaceNode(Struct, frozen=True):
     """A place in the tree of spaces: a room, known to the store or not, and what it names as its children, in order."""
 
     room_id: str

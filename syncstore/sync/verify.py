@@ -7,7 +7,8 @@ is drift.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from syncstore.errors import ServerError
 from syncstore.ingest import SyncStore

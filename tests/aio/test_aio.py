@@ -38,7 +38,7 @@ def public(of: type) -> set[str]:
     [
         (SyncStore, AsyncSyncStore, FOR_THE_SYNCER | OTHERWISE),
         (Syncer, AsyncSyncer, set()),
-        (Room, AsyncRoom, {"record"} | set(getattr(Room, "__dataclass_fields__", {})) | {"tags"}),
+        (Room, AsyncRoom, {"record"} | set(Room.__struct_fields__) | {"tags"}),
     ],
 )
 def test_nothing_is_missing(plain: type, face: type, left: set[str]) -> None:
