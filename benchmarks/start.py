@@ -53,7 +53,7 @@ def section(result: Json) -> str:
     text = f"""
         CPU in a fresh process, medians of {result["pairs"]} pairs in turn: `import sqlalchemy` {theirs:.0f} ms;
         `import syncstore` and opening a store at head {ours:.0f} ms, {ratio} times as much ({smallest} … {largest}).
-        What is not used is not loaded: neither requests, Alembic, pydantic and msgspec, nor what only a writer needs
+        What is not used is not loaded: neither requests, Alembic and pydantic, nor what only a writer needs
         (`tests/contract/test_imports.py`).
     """
     return f"## Start\n\n{prose(text)}"

@@ -44,7 +44,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "alembic": ("store/upgrade.py",),
     "requests": ("net",),
     "urllib3": ("net",),
-    "msgspec": ("wire", "reduce"),
+    "msgspec": ("wire", "reduce", "model", "room.py", "sync/verify.py", "cli/logins.py"),
     "pydantic": ("model",),
     "typer": ("cli",),
     "rich": ("cli",),
