@@ -14,7 +14,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 from syncstore.model.batch import membership_of
@@ -108,6 +111,16 @@ class Key:
         self.type = type_
         self.held: list[Held] = []
         self.sent: list[Sent] = []
+        self.answers: dict[tuple[int, bool, int], Answer] = {}  # by stretch
+
+    @cached_property
+    def _edges(self) -> list[Place]:
+        held = [(one.since, one.until) for one in self.held]
+        return sorted([*chain.from_iterable(held), *((one.segment, one.position) for one in self.sent)])
+
+    def stretch(self, place: Place) -> tuple[int, bool, int]:
+        """What two places share if nothing that is stored of this key lies between them."""
+        return place[0], place[1] >= 0, bisect_right(self._edges, place)
 
     def held_at(self, place: Place) -> Held | None:
         """What the pile held at a place."""
@@ -158,6 +171,12 @@ class History:
 
     def at(self, key: Key, place: Place) -> Answer:
         """What a key held at a place, the event at that place included."""
+        stretch = key.stretch(place)
+        if (answer := key.answers.get(stretch)) is None:
+            answer = key.answers[stretch] = self._at(key, place)
+        return answer
+
+    def _at(self, key: Key, place: Place) -> Answer:
         while True:
             if self._is_live(place) and (answer := self._live(key, place)) is not None:
                 return answer
