@@ -143,8 +143,12 @@ class History:
         self._members_synced = members_synced
         self._gaps = {segment: Opened(*row) for segment, *row in cursor.execute(GAPS, (room,))}
         self._inside: dict[int, bool] = {}
-        self._own = self.key("m.room.member", user_id)
+        self._user_id = user_id
         self._segments: list[Place] = cursor.execute(SEGMENTS, (room,)).fetchall()  # each with its last position
+
+    @cached_property
+    def _own(self) -> Key:
+        return self.key("m.room.member", self._user_id)
 
     def keys(self, type_: str, state_keys: Iterable[str]) -> dict[str, Key]:
         """Keys of one type, each to be asked about several places."""

@@ -10,7 +10,7 @@ from syncstore.errors import NotFoundError
 from syncstore.model.json_text import decode
 from syncstore.model.records import Event, Profile, StateAt
 from syncstore.model.text import clean
-from syncstore.store.query.history import Answer, History, history
+from syncstore.store.query.history import Answer, History, Key, history
 from syncstore.store.query.state import EDITED, EVENT_COLUMNS
 from syncstore.store.query.timeline import gap
 
@@ -50,14 +50,15 @@ def profiles(cursor: sqlite3.Cursor, room_id: str, events: list[Event]) -> dict[
     if past is None:
         return {}
     keys = past.keys("m.room.member", dict.fromkeys(one.sender for one in events))
-    answers: dict[str, tuple[str, int | None]] = {}
-    for one in events:
-        if one.segment is None or one.position is None:
-            answers[one.event_id] = (one.sender, None)
-        else:
-            answers[one.event_id] = (one.sender, past.at(keys[one.sender], (one.segment, one.position)).event)
+    answers = {one.event_id: (one.sender, _member_at(past, keys[one.sender], one)) for one in events}
     made = _profiles(cursor, room_id, set(answers.values()))
     return {event_id: made[answer] for event_id, answer in answers.items()}
+
+
+def _member_at(past: History, key: Key, event: Event) -> int | None:
+    if event.segment is None or event.position is None:
+        return None
+    return past.at(key, (event.segment, event.position)).event
 
 
 def _profiles(

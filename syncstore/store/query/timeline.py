@@ -117,6 +117,8 @@ def _next_older(cursor: sqlite3.Cursor, room_id: str, found: list[Event]) -> _Pl
 
 def _merged(events: list[Event], gaps: list[Gap]) -> list[Event | Gap]:
     """Events and gaps by place, newest first; a gap stands below all events of its segment."""
+    if not gaps:
+        return [*events]
     items: list[tuple[_Place, Event | Gap]] = [(_of(event), event) for event in events]
     items += [((gap.segment, _FIRST[1]), gap) for gap in gaps]
     return [item for _, item in sorted(items, key=lambda one: one[0], reverse=True)]
