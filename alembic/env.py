@@ -16,7 +16,8 @@ from sqlalchemy.pool import StaticPool
 
 from alembic import context
 from syncstore.errors import CorruptStoreError
-from syncstore.store import driver
+from syncstore.store import driver, search
+from syncstore.store.connection import driver_of
 from syncstore.store.format import APPLICATION_ID
 from syncstore.store.key import Key
 from syncstore.store.schema import metadata
@@ -57,6 +58,8 @@ def run() -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             for statement in DROP_VIEWS:
                 connection.exec_driver_sql(statement)
+            # Its triggers would go with a table that is rebuilt, and what it says be true no more.
+            search.drop(driver_of(connection.connection).cursor())
             # transactional_ddl: Alembic must not commit between two migrations.
             context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
             context.run_migrations()

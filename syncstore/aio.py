@@ -242,6 +242,7 @@ class AsyncSyncStore:
     push_actions = _threaded(SyncStore.push_actions)
     rebind = _threaded(SyncStore.rebind)
     retry = _threaded(SyncStore.retry)
+    search = _threaded(SyncStore.search)
     spaces = _threaded(SyncStore.spaces)
     to_device = _threaded(SyncStore.to_device)
     undecrypted = _threaded(SyncStore.undecrypted)

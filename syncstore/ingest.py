@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from syncstore.crypto import Crypto
 from syncstore.later import Later
 from syncstore.model.records import Applied, Gap, Info
 from syncstore.reads import Snapshot
+from syncstore.searching import Searching
 from syncstore.store.connection import Connections
 from syncstore.store.file import open_file, path_of
 from syncstore.store.query import account as account_query
@@ -40,7 +40,7 @@ def _said(token: str | _Stored | None) -> str | None:
     return None if isinstance(token, _Stored) else token
 
 
-class SyncStore(Crypto):
+class SyncStore(Searching):
     """One Matrix account in one SQLite file. Threads may share one; reads never wait for the writer.
 
     Every read method of `Snapshot` is here too, each as a snapshot of its own.
@@ -189,8 +189,9 @@ class SyncStore(Crypto):
     def compact(self) -> tuple[int, int]:
         """Give free space back to the disk: bytes of the file with its WAL, before and after.
 
-        Bytes that were redacted, pruned or forgotten are then gone from both (promise 16). Needs as much free disk as
-        the store has. Raises StoreLockedError while another process reads or writes, StoreFullError.
+        Bytes that were redacted, pruned or forgotten are then gone from both (promise 16), and so is the search index:
+        the next search makes it anew. Needs as much free disk as the store has. Raises StoreLockedError while another
+        process reads or writes, StoreFullError.
         """
         return writing.compact(self._connections)
 

@@ -14,8 +14,10 @@ from syncstore.store.connection import Connections
 
 if TYPE_CHECKING:
     from syncstore import writing
+    from syncstore.store import search
     from syncstore.store.gap import GapRow
 else:
+    search = Later("syncstore.store.search")
     writing = Later("syncstore.writing")
 
 
@@ -111,8 +113,10 @@ class Walking(Reads):
         self._notify()
 
     def _settle(self, redacted: int) -> None:
-        """After a commit: wake who waits; get redacted bytes out of the WAL, now or once no reader is in the way."""
-        self._unsettled = (bool(redacted) or self._unsettled) and not self._connections.checkpoint()
+        """After a commit: wake who waits; get redacted bytes out of index and WAL, now or once nobody is in the way."""
+        self._unsettled = self._unsettled or bool(redacted)
+        if self._unsettled:
+            self._unsettled = not (search.purge(self._connections) and self._connections.checkpoint())
         self._notify()
 
     def _notify(self) -> None:

@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from syncstore.cli import encryption, file, login, outbox, places, replay, rooms, sql, sync, timeline, upkeep, watch
+from syncstore.cli import (
+    encryption,
+    file,
+    login,
+    outbox,
+    places,
+    replay,
+    rooms,
+    search,
+    sql,
+    sync,
+    timeline,
+    upkeep,
+    watch,
+)
 from syncstore.cli.options import text
 
 Store = Annotated[
@@ -49,6 +63,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     rooms.members,
     timeline.timeline,
     timeline.event,
+    search.search,
     timeline.gaps,
     outbox.send,
     outbox.outbox,

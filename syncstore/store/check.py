@@ -11,7 +11,7 @@ from syncstore.model.batch import membership_of
 from syncstore.model.json_text import decode
 from syncstore.model.relation import replied_to
 from syncstore.model.text import is_text
-from syncstore.store import decryption, room
+from syncstore.store import decryption, room, search
 from syncstore.store.naming import derive
 from syncstore.store.room import RoomRow
 from syncstore.store.salvage import decoded
@@ -57,6 +57,7 @@ def check(cursor: sqlite3.Cursor) -> Iterator[str]:
         ("the rooms", _rooms),
         ("the direct rooms", _direct),
         ("the decrypted payloads", _payloads),
+        ("the search index", _search),
     ]
     for what, part in parts:
         try:
@@ -149,7 +150,16 @@ def _direct(cursor: sqlite3.Cursor) -> Iterator[str]:
 
 
 def _payloads(cursor: sqlite3.Cursor) -> Iterator[str]:
-    for statement in decryption.MISPLACED:
+    yield from _counted(cursor, decryption.MISPLACED)
+
+
+def _search(cursor: sqlite3.Cursor) -> Iterator[str]:
+    if search.exists(cursor):
+        yield from _counted(cursor, search.MISPLACED)
+
+
+def _counted(cursor: sqlite3.Cursor, statements: tuple[str, ...]) -> Iterator[str]:
+    for statement in statements:
         count, what = cursor.execute(statement).fetchone()
         if count:
             yield f"{count} {what}"

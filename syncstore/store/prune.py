@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
+from syncstore.store import search
 from syncstore.store.connection import Connections
 from syncstore.store.event import Place
 from syncstore.store.write import Write, finish_page
@@ -80,6 +81,7 @@ def prune(connections: Connections, room_id: str | None, *, keep: int | None, be
         dropped = _prune_room(connections, number, keep, before)
         rooms += dropped > 0
         events += dropped
+    search.purge(connections)
     connections.checkpoint()
     return Pruned(rooms, events)
 

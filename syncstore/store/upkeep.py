@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from syncstore.errors import NotFoundError, StoreError, StoreLockedError
+from syncstore.store import search
 from syncstore.store.connection import Connections
 from syncstore.store.durable import to_disk
 from syncstore.store.failures import failures
@@ -72,6 +73,7 @@ def forget(connections: Connections, room_id: str) -> None:
         write.write_touched()
         for statement in FORGET:
             cursor.execute(statement, row)
+    search.purge(connections)
     connections.checkpoint()
 
 
@@ -112,6 +114,8 @@ def compact(connections: Connections) -> tuple[int, int]:
     Raises StoreLockedError if a reader keeps the old pages for too long: nothing is lost, only not yet given back.
     """
     before = file_bytes(connections.path)
+    with connections.write() as cursor:
+        search.drop(cursor)
     if not connections.vacuum():
         raise StoreLockedError(f"{connections.path} is being read: its old pages cannot be given back yet, try again")
     return before, file_bytes(connections.path)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
+from contextlib import closing
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ class AccountMachine(RuleBasedStateMachine):
 
     account: Account
     form: str
+    searches: bool  # whether there is a search index to be kept
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,10 +43,11 @@ class AccountMachine(RuleBasedStateMachine):
         self.changed = False
         self.screen = Screen()
 
-    @initialize(policy=POLICIES, form=st.sampled_from(sorted(FORMS)))
-    def begin(self, policy: Json, form: str) -> None:
+    @initialize(policy=POLICIES, form=st.sampled_from(sorted(FORMS)), searches=st.booleans())
+    def begin(self, policy: Json, form: str, searches: bool) -> None:
         self.account = new_account(policy)
         self.form = form
+        self.searches = searches
         self.expected = Expected(SHOWS[form])
 
     def teardown(self) -> None:
@@ -125,6 +129,16 @@ class AccountMachine(RuleBasedStateMachine):
         moved = {key: (place, now.get(key)) for key, place in self.stood.items() if now.get(key) != place}
         assert not moved, f"events moved: {moved}"
         self.stood = now
+        if self.searches:
+            self._search()
+
+    def _search(self) -> None:
+        """What was indexed is still true, and every message that says something is found."""
+        assert self.store.check() == []
+        with closing(sqlite3.connect(self.path)) as db:
+            said = db.execute("SELECT room_id, event_id FROM messages WHERE body IS NOT NULL").fetchall()
+        found = [(one.room_id, one.event_id) for one in self.store.search("secret*", limit=10**6)]
+        assert sorted(found) == sorted(said)
 
     @invariant()
     def who_follows_shows_what_is_there(self) -> None:

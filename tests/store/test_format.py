@@ -134,6 +134,18 @@ def test_an_upgrade_that_fails_changes_nothing(filled: Path, tmp_path: Path) -> 
     assert (read(filled), picture(filled)) == (before, picture_before)
 
 
+def test_p38_an_upgrade_drops_the_search_index(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its triggers go with a table that is rebuilt: what is redacted after that would stay in it."""
+    with SyncStore.open(filled) as store:
+        found = store.search("hello")
+        assert found
+    upgrade(filled, scripts(tmp_path, NEXT), key=key_of(filled))
+    monkeypatch.setattr(file_format, "FORMAT", HEAD + 1)
+    with SyncStore.open(filled) as store:
+        assert not [name for name in picture(filled) if "search" in name]
+        assert store.search("hello") == found
+
+
 def test_opening_an_older_file_upgrades_it(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from syncstore.store import upgrade as upgrades
 

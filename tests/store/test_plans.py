@@ -101,6 +101,14 @@ MAY: dict[str, tuple[str, str]] = {
     "recover.LAST_PLACES": ("room", _RARE),
     "recover.MEMBERS": ("s", _RARE),
     "recover.OTHER_KEYS": ("room_state", _RARE),
+    "search.FOUND": ("sort", "sorts what was found by the senders' clocks; " + _EDITS),
+    "search.MADE": ("sqlite_schema", "as many rows as there are tables"),
+    "search.MISPLACED.1": ("search_state", _ONE_ROW),
+    "search.PURGE.1": ("search_state", _ONE_ROW),
+    "search.SET_UPTO": ("search_state", _ONE_ROW),
+    "search.STALE": ("search_state", _ONE_ROW),
+    "search.TRIGGERS": ("sqlite_schema", _RARE),
+    "search.UPTO": ("search_state", _ONE_ROW),
     "sending.HOLES": ("sort", "sorts the holes of one room, after a doubtful attempt"),
     "sending.OWN_STATES": ("own_account sort", "sorts what one key held, after a doubtful attempt"),
     "upkeep.FORGET.13": ("room", _DROPS),
@@ -125,6 +133,7 @@ ONCE = {
 @pytest.fixture
 def db(store: SyncStore, path: Path) -> Iterator[sqlite3.Connection]:
     fill(store)
+    store.search("hello")  # makes the index
     with closing(sqlite3.connect(path)) as connection:
         yield connection
 
@@ -191,6 +200,7 @@ def test_p30_no_statement_is_made_elsewhere(tmp_path: Path) -> None:
 def _use(store: SyncStore) -> None:
     """Everything that writes, and every read."""
     feed = fill(store)
+    store.search("hello")
     feed.take(feed.next.join(ROOM, message("$m3"), edit("$e", "$m3"), reaction("$x", "$m3", "+"), reply("$y", "$m3")))
     gap = store.room(ROOM).gaps()[-1]
     with store.lease_gap(gap, 60) as row:
