@@ -7,8 +7,9 @@ and `extra` are the JSON text as it came, `body` is the same content decoded, fo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
+
+import msgspec
 
 Form = Literal["2015", "v3", "state_after"]
 Section = Literal["leave", "join", "invite", "knock"]
@@ -23,17 +24,20 @@ ODD_DUPLICATE_KEY = 4
 
 
 class RoomEvent(NamedTuple):
-    """One event with an id. Texts are JSON as sent; lifted columns are None where the value is of another type."""
+    """One event with an id. Texts are JSON as sent; lifted columns are None where the value is of another type.
+
+    The order is that of how often they are there: the first seven always, an eighth with state, the others seldom.
+    """
 
     event_id: str
     type: str
-    state_key: str | None
     sender: str
     origin_server_ts: int | None
     content: str
     unsigned: str | None
-    extra: str | None  # JSON object of top-level keys that have no column
     odd: int
+    state_key: str | None
+    extra: str | None  # JSON object of top-level keys that have no column
     redacts: str | None
     rel_type: str | None
     relates_to: str | None
@@ -41,6 +45,7 @@ class RoomEvent(NamedTuple):
     replaces: str | None  # unsigned.replaces_state; "" when prev_content came without it
     in_reply_to: str | None  # not of a thread's fallback, which answers nobody
     redacted_because: str | None  # the id of the redaction that pruned this copy; "" when it is not told
+    special: bool  # a redaction, an encrypted event, or one whose `unsigned` may tell of other events
     body: dict[str, Any]
 
 
@@ -81,49 +86,46 @@ class Summary(NamedTuple):
     invited: int | None
 
 
-@dataclass(slots=True)
-class RoomEntry:
+class RoomEntry(msgspec.Struct):
     """One room in one section of a response."""
 
     room_id: str
     section: Section
-    state: list[RoomEvent] = field(default_factory=list)
+    state: list[RoomEvent] = []
     state_as_of: StateAsOf = "start"
     has_timeline: bool = False
-    timeline: list[RoomEvent] = field(default_factory=list)
+    timeline: list[RoomEvent] = []
     limited: bool = False
     prev_batch: str | None = None
-    stripped: list[Typed] = field(default_factory=list)
-    account_data: list[Typed] = field(default_factory=list)
-    ephemeral: list[Typed] = field(default_factory=list)
+    stripped: list[Typed] = []
+    account_data: list[Typed] = []
+    ephemeral: list[Typed] = []
     summary: Summary | None = None
     unread: tuple[int | None, int | None] | None = None  # notification_count, highlight_count
     thread_unread: dict[str, tuple[int | None, int | None]] | None = None
-    unknown: list[tuple[str, str]] = field(default_factory=list)  # key, JSON text
-    bad: list[Bad] = field(default_factory=list)
+    unknown: list[tuple[str, str]] = []  # key, JSON text
+    bad: list[Bad] = []
 
 
-@dataclass(slots=True)
-class Batch:
+class Batch(msgspec.Struct):
     """One /sync response. `rooms` yields leave, join, invite, knock entries, each parsed when it is reached."""
 
     next_batch: str
     form: Form
     body_bytes: int
     rooms: Iterator[RoomEntry]
-    account_data: list[Typed] = field(default_factory=list)
-    presence: list[Typed] = field(default_factory=list)
-    to_device: list[Typed] = field(default_factory=list)
-    device_changed: list[str] = field(default_factory=list)
-    device_left: list[str] = field(default_factory=list)
+    account_data: list[Typed] = []
+    presence: list[Typed] = []
+    to_device: list[Typed] = []
+    device_changed: list[str] = []
+    device_left: list[str] = []
     one_time_keys: str | None = None  # JSON object algorithm -> count
     fallback_keys: str | None = None  # JSON array of algorithms
-    unknown: list[tuple[str, str]] = field(default_factory=list)
-    bad: list[Bad] = field(default_factory=list)
+    unknown: list[tuple[str, str]] = []
+    bad: list[Bad] = []
 
 
-@dataclass(slots=True)
-class Page:
+class Page(msgspec.Struct):
     """One answer of /messages, /members, /state or /context: events, and the tokens around them.
 
     `events` keep the order of the answer (newest first for dir=b). `start` and `end` are None where absent.
@@ -132,4 +134,4 @@ class Page:
     events: list[RoomEvent]
     start: str | None = None
     end: str | None = None
-    bad: list[Bad] = field(default_factory=list)
+    bad: list[Bad] = []

@@ -7,8 +7,9 @@ copies to strip): the store carries it out inside the write transaction.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+import msgspec
 
 from syncstore.model.batch import Bad, Form, RoomEvent, Section, Summary
 
@@ -77,8 +78,7 @@ class PresenceRow(NamedTuple):
     content: str
 
 
-@dataclass(slots=True)
-class TimelineChange:
+class TimelineChange(msgspec.Struct):
     """Events to be given places, and what the server said of the timeline's beginning."""
 
     events: list[RoomEvent]
@@ -87,46 +87,44 @@ class TimelineChange:
     told: bool  # whether the entry had a timeline at all
 
 
-@dataclass(slots=True)
-class RoomChanges:
+class RoomChanges(msgspec.Struct):
     """All changes of one room in one section. None means: nothing was said."""
 
     room_id: str
     section: Section
     membership: str | None  # None in a leave entry that does not tell leave from ban: the pile does
     timeline: TimelineChange | None = None
-    state_events: list[RoomEvent] = field(default_factory=list)  # in the block and not in the timeline
-    steps: list[Step] = field(default_factory=list)
+    state_events: list[RoomEvent] = []  # in the block and not in the timeline
+    steps: list[Step] = []
     restates: bool = False  # brings m.room.create: if the pile has it, the pile becomes exactly the steps
     pile: Pile | None = None
-    stripped: list[StrippedRow] = field(default_factory=list)
+    stripped: list[StrippedRow] = []
     inviter: str | None = None
     invited_directly: bool = False
-    receipts: list[ReceiptRow] = field(default_factory=list)
+    receipts: list[ReceiptRow] = []
     typing: list[str] | None = None
-    account_data: list[ContentRow] = field(default_factory=list)
-    unknown: list[ContentRow] = field(default_factory=list)
+    account_data: list[ContentRow] = []
+    unknown: list[ContentRow] = []
     summary: Summary | None = None
     unread: tuple[int | None, int | None] | None = None
     thread_unread: dict[str, tuple[int | None, int | None]] | None = None
-    bad: list[Bad] = field(default_factory=list)
+    bad: list[Bad] = []
 
 
-@dataclass(slots=True)
-class Changes:
+class Changes(msgspec.Struct):
     """All changes of one response. `rooms` is lazy if there is much: leave, then join, then invite and knock."""
 
     next_batch: str
     form: Form
     body_bytes: int
     rooms: Iterator[RoomChanges]
-    account_data: list[ContentRow] = field(default_factory=list)
+    account_data: list[ContentRow] = []
     direct: list[tuple[str, str]] | None = None  # (room_id, user_id) of m.direct
     ignored: set[str] | None = None  # m.ignored_user_list as it is now
-    presence: list[PresenceRow] = field(default_factory=list)
-    to_device: list[ToDeviceRow] = field(default_factory=list)
-    device_lists: list[tuple[str, str]] = field(default_factory=list)  # (user_id, changed | left)
+    presence: list[PresenceRow] = []
+    to_device: list[ToDeviceRow] = []
+    device_lists: list[tuple[str, str]] = []  # (user_id, changed | left)
     one_time_keys: str | None = None
     fallback_keys: str | None = None
-    unknown: list[ContentRow] = field(default_factory=list)
-    bad: list[Bad] = field(default_factory=list)
+    unknown: list[ContentRow] = []
+    bad: list[Bad] = []

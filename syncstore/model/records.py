@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from syncstore.model.content import EventContent
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """A stored event; `segment` and `position` are None when it has no place in the timeline."""
 
     room_id: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from syncstore.model.batch import RoomEntry
 from syncstore.model.changes import ContentRow, RoomChanges

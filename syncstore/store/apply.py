@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from syncstore.errors import StaleBatchError
-from syncstore.model.batch import membership_of
-from syncstore.model.changes import Changes, RoomChanges, TimelineChange
+from syncstore.model.changes import Changes, RoomChanges
 from syncstore.model.records import Applied
 from syncstore.store import room, stripped
 from syncstore.store.account import mark_suspect, write_account, write_quarantine
 from syncstore.store.connection import Connections
 from syncstore.store.echo import confirm_echoes
-from syncstore.store.ephemeral import clear_typing, write_beside
-from syncstore.store.event import Known, Place, known_events, write_events
-from syncstore.store.impostor import is_itself, set_aside_impostors
+from syncstore.store.entry import own_membership, write_room
+from syncstore.store.ephemeral import clear_typing
+from syncstore.store.event import known_in_rooms
 from syncstore.store.naming import derive_rooms
 from syncstore.store.redaction import apply_redactions
 from syncstore.store.room import RoomRow
-from syncstore.store.state import apply_steps
-from syncstore.store.timeline import Tokens, coverage, freeze, place_timeline, reopen
-from syncstore.store.write import Write
+from syncstore.store.timeline import Tokens, freeze
+from syncstore.store.write import ACCOUNT, Write
 
-TOKEN = "SELECT token FROM stream WHERE name = 'sync'"
 SET_TOKEN = """
     INSERT INTO stream (name, token, updated_at) VALUES ('sync', ?, ?)
     ON CONFLICT (name) DO UPDATE SET token = excluded.token, updated_at = excluded.updated_at
@@ -37,9 +33,7 @@ FINISH_BATCH = """
     WHERE id = ?
 """
 ROOMS_WE_ARE_IN = "SELECT id, room_id FROM room WHERE membership IN ('join', 'invite', 'knock')"
-OWN_MEMBERSHIP = """
-    SELECT membership FROM room_state WHERE room = ? AND type = 'm.room.member' AND state_key = ?
-"""
+_EVENTS_OF_GROUP = 64
 # Of a length that Python turns into a number; a longer one tells nothing.
 _LEADING_NUMBER = re.compile(r"[a-z]?([0-9]{1,300})(?![0-9])")
 
@@ -66,10 +60,10 @@ def apply_batch(connections: Connections, changes: Changes, asked: Asked) -> App
     # One that could not be read is gone there too: its bytes in quarantine are the only copy.
     durable = bool(changes.to_device) or any(bad.section == "to_device" for bad in changes.bad)
     with connections.write(durable=durable) as cursor:
-        tokens, repeated = _compare(cursor, changes, asked)
+        write = Write(cursor, "sync", int(time.time() * 1000))
+        tokens, repeated = _compare(write.token, changes, asked)
         if repeated:
             return Applied(None, False, 0, 0, 0, 0, 0, repeated=True)
-        write = Write(cursor, "sync", int(time.time() * 1000))
         _write_rooms(write, changes, tokens, asked.joined)
         write_account(write, changes, snapshot=tokens.since is None, first=tokens.held is None)
         _notice_reset(write, tokens)
@@ -82,10 +76,8 @@ def apply_batch(connections: Connections, changes: Changes, asked: Asked) -> App
         return _applied(write, tokens)
 
 
-def _compare(cursor: sqlite3.Cursor, changes: Changes, asked: Asked) -> tuple[Tokens, bool]:
+def _compare(stored: str | None, changes: Changes, asked: Asked) -> tuple[Tokens, bool]:
     """Compare the stored token with the one the request was sent under: (tokens, whether it is a repetition)."""
-    row = cursor.execute(TOKEN).fetchone()
-    stored: str | None = row[0] if row else None
     since, held = (asked.since, asked.held) if asked.told else (stored, stored)
     tokens = Tokens(since, held, changes.next_batch, asked.full_state)
     if stored is not None and stored == changes.next_batch and (held != stored or not asked.told):
@@ -104,155 +96,44 @@ def _told(token: str | None) -> str:
 
 def _write_rooms(write: Write, changes: Changes, tokens: Tokens, joined: Collection[str] | None) -> None:
     seen: set[int] = set()
-    for one in changes.rooms:
-        if one.bad:
+    for group in _groups(changes.rooms):
+        rows = room.find_all(write.cursor, [one.room_id for one in group])
+        known = known_in_rooms(write, _listed(group, rows))
+        for one in group:
             write_quarantine(write, one.bad)
-        if one.room_id:
-            seen.add(_write_room(write, one, tokens))
+            if one.room_id:
+                row = rows.get(one.room_id)
+                seen.add(write_room(write, one, row, {} if row is None else known.get(row.id, {}), tokens))
+        write.flush_events()
     if tokens.since is None:
         _leave_unseen(write, seen, tokens, joined or ())
 
 
-def _write_room(write: Write, changes: RoomChanges, tokens: Tokens) -> int:
-    """Apply one room entry; returns the room's number."""
-    row = room.find(write, changes.room_id)
-    new_room = row is None
-    if row is None:
-        row = room.make(write, changes.room_id, changes.membership or "leave")
-    membership = row.membership
-    joined_before = membership == "join" and not new_room
-    covered = coverage(row, joined_before, tokens)
-    if changes.pile is None:
-        _write_stay(write, row, changes, covered, tokens, new_room=new_room)
-    else:
-        _write_stripped(write, row, changes, covered)
-    write_beside(write, row, changes)
-    _summary(write, row, changes)
-    if row.membership != membership or new_room:
-        write.touch(row.id, "membership")
-        write.derive.add(row.id)
-    if room.save(write, row):
-        write.touch(row.id, "room")
-    return row.id
+def _groups(rooms: Iterable[RoomChanges]) -> Iterator[list[RoomChanges]]:
+    """Rooms that are looked up and written together: each once, and few events, for they are in memory together."""
+    group: dict[str, RoomChanges] = {}
+    events = 0
+    for one in rooms:
+        if one.room_id in group:
+            yield list(group.values())
+            group, events = {}, 0
+        group[one.room_id] = one
+        events += len(one.state_events) + (len(one.timeline.events) if one.timeline else 0)
+        if events >= _EVENTS_OF_GROUP:
+            yield list(group.values())
+            group, events = {}, 0
+    yield list(group.values())
 
 
-def _write_stripped(write: Write, row: RoomRow, changes: RoomChanges, covered: str | None) -> None:
-    """An invite or a knock: its own pile; what we hold of the room stays as it is (promise 7)."""
-    assert changes.pile is not None
-    stripped.replace_pile(write, row, changes.pile, changes.stripped)
-    row.membership = changes.pile
-    freeze(write, row, covered)
-    row.inviter = changes.inviter
-    row.invited_directly = int(changes.invited_directly)
-    write.derive.add(row.id)
-
-
-def _write_stay(
-    write: Write, row: RoomRow, changes: RoomChanges, covered: str | None, tokens: Tokens, *, new_room: bool
-) -> None:
-    """A join or leave entry: timeline, state pile, and what the section makes of the membership (promise 8)."""
-    stripped.clear_piles(write, row)
-    row.inviter, row.invited_directly = None, 0
-    timeline = changes.timeline
-    events = timeline.events if timeline else []
-    known: dict[str, Known] = {}
-    if not new_room:
-        known = known_events(write, row.id, (*events, *changes.state_events))
-    # A server that sends everything anew, unasked, took us for newly joined: what it lists proves nothing.
-    restarts = row.membership != "join" or (changes.restates and not tokens.full_state)
-    continues = not restarts and tokens.since is not None and tokens.since == covered
-    ids, places, before = _write_events(write, row, changes, timeline, known, covered, tokens, continues=continues)
-    steps = changes.steps
-    if known:
-        set_aside_impostors(write, row.room_id, (*events, *changes.state_events), known)
-        steps = [step for step in steps if is_itself(step, known.get(step.event_id))]
-    whole = apply_steps(write, row, steps, ids, places, before, new_room=new_room, restates=changes.restates)
-    _members_synced(write, row, changes, whole=whole)
-    was_inside = row.membership == "join"
-    row.membership = changes.membership or _own_membership(write, row)
-    if row.membership == "join":
-        row.covered_to = row.covered_batch = None
-        if not was_inside:
-            reopen(write, row)
-    else:
-        # A token out of a list by topology bounds nothing that arrives late: then the older one stays.
-        freeze(write, row, (continues and timeline and timeline.prev_batch) or covered)
-
-
-def _write_events(
-    write: Write,
-    row: RoomRow,
-    changes: RoomChanges,
-    timeline: TimelineChange | None,
-    known: dict[str, Known],
-    covered: str | None,
-    tokens: Tokens,
-    *,
-    continues: bool,
-) -> tuple[dict[str, int], list[Place], Place | tuple[None, None]]:
-    """Store the events of an entry: (row ids by event_id, places of the timeline's events, where it begins)."""
-    places: list[Place] = []
-    before: Place | tuple[None, None] = (None, None)
-    ids: dict[str, int] = {}
-    if changes.state_events:
-        ids = write_events(write, row.id, "state", changes.state_events, known)
-    if timeline is not None:
-        fresh, places, before = place_timeline(write, row, timeline, known, covered, tokens, continues=continues)
-        if timeline.events:
-            told, live_from = timeline.events, 0 if continues else _live_from(write, changes, tokens)
-            ids |= write_events(write, row.id, "timeline", told, known, fresh, timeline.prev_batch, live_from=live_from)
-    elif row.last_segment is not None:
-        before = (row.last_segment, row.last_position + 1)
-    return ids, places, before
-
-
-def _live_from(write: Write, changes: RoomChanges, tokens: Tokens) -> int:
-    """Where in a timeline that does not continue ours the present begins: after our own join, if it tells that."""
-    assert changes.timeline is not None
-    events = changes.timeline.events
-    if tokens.since is None or changes.section != "join":
-        return len(events)
-    joins = (
-        at
-        for at, one in enumerate(events)
-        if one.state_key == write.user_id and membership_of(one.type, one.body) == "join"
-    )
-    return max(joins, default=-1) + 1
-
-
-def _own_membership(write: Write, row: RoomRow) -> str:
-    """A leave entry that does not hold our own member event: the pile tells whether we are banned."""
-    found = write.cursor.execute(OWN_MEMBERSHIP, (row.id, write.user_id)).fetchone()
-    return "ban" if found is not None and found[0] == "ban" else "leave"
-
-
-def _members_synced(write: Write, row: RoomRow, changes: RoomChanges, *, whole: bool) -> None:
-    """Whether the pile has every member (promise 9).
-
-    A server that loads members lazily says how many there are: the list is complete if the pile has as many. It does
-    not say so each time; only one that never did, in any room, sends them all. Leave entries never carry a count.
-    """
-    counts = changes.summary
-    if counts is not None and counts.joined is not None:
-        write.counts_members = True
-        invited = row.summary_invited if counts.invited is None else counts.invited
-        complete = row.pile_joined == counts.joined and invited in (None, row.pile_invited)
-        row.members_synced = int(complete if whole else complete and bool(row.members_synced))
-    elif whole:
-        row.members_synced = int(changes.section == "join" and not write.counts_members)
-
-
-def _summary(write: Write, row: RoomRow, changes: RoomChanges) -> None:
-    """A field that the server leaves out is unchanged."""
-    told = changes.summary
-    if told is None:
-        return
-    before = (row.heroes, row.summary_joined, row.summary_invited)
-    row.heroes = row.heroes if told.heroes is None else told.heroes
-    row.summary_joined = row.summary_joined if told.joined is None else told.joined
-    row.summary_invited = row.summary_invited if told.invited is None else told.invited
-    if before != (row.heroes, row.summary_joined, row.summary_invited):
-        write.derive.add(row.id)
+def _listed(group: Iterable[RoomChanges], rows: Mapping[str, RoomRow]) -> list[tuple[int, str]]:
+    """The events of rooms that are stored already: (room, event_id)."""
+    found: list[tuple[int, str]] = []
+    for one in group:
+        if (row := rows.get(one.room_id)) is not None:
+            number, timeline = row.id, one.timeline
+            found += [(number, event.event_id) for event in (timeline.events if timeline else ())]
+            found += [(number, event.event_id) for event in one.state_events]
+    return found
 
 
 def _leave_unseen(write: Write, seen: set[int], tokens: Tokens, joined: Collection[str]) -> None:
@@ -267,7 +148,7 @@ def _leave_unseen(write: Write, seen: set[int], tokens: Tokens, joined: Collecti
             clear_typing(write, number)
             stripped.clear_piles(write, row)
             row.inviter, row.invited_directly = None, 0
-            row.membership = _own_membership(write, row)
+            row.membership = own_membership(write, row)
             write.touch(number, "membership")
             write.derive.add(number)
         room.save(write, row)
@@ -309,7 +190,7 @@ def _applied(write: Write, tokens: Tokens) -> Applied:
     return Applied(
         write.batch_or_none,
         tokens.since is None,
-        len(write.touched_rooms),
+        len(write.touched_rooms - {ACCOUNT}),
         write.event_count,
         write.event_count - write.known_count,
         write.quarantined_count,

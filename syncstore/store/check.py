@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from copy import copy
 
 from syncstore.model.batch import membership_of
 from syncstore.model.json_text import decode
@@ -92,12 +92,12 @@ def _values(cursor: sqlite3.Cursor) -> Iterator[str]:
 def _rooms(cursor: sqlite3.Cursor) -> Iterator[str]:
     user_id = cursor.execute(OWN_USER).fetchone()[0]
     for (room_id,) in cursor.execute(ROOM_IDS).fetchall():
-        row = RoomRow(*cursor.execute(room.LOAD, (room_id,)).fetchone())
+        (row,) = room.find_all(cursor, [room_id]).values()
         yield from _room(cursor, user_id, row)
 
 
 def _room(cursor: sqlite3.Cursor, user_id: str, row: RoomRow) -> Iterator[str]:
-    made = replace(row)
+    made = copy(row)
     derive(cursor, user_id, made)
     counts: Counter[str | None] = Counter()
     for type_, key, membership, event_type, event_key, content in cursor.execute(PILE, (row.id,)).fetchall():
@@ -114,10 +114,10 @@ def _room(cursor: sqlite3.Cursor, user_id: str, row: RoomRow) -> Iterator[str]:
 
 
 def _differences(row: RoomRow, made: RoomRow) -> Iterator[str]:
-    for field in fields(RoomRow):
-        stored, said = getattr(row, field.name), getattr(made, field.name)
-        if field.name in _DERIVED and stored != said:
-            yield f"{row.room_id}: {field.name} is {stored!r}, the events say {said!r}"
+    for name in _DERIVED:
+        stored, said = getattr(row, name), getattr(made, name)
+        if stored != said:
+            yield f"{row.room_id}: {name} is {stored!r}, the events say {said!r}"
 
 
 def _places(cursor: sqlite3.Cursor, row: RoomRow) -> Iterator[str]:

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from operator import itemgetter
+from itertools import chain, repeat
 from typing import NamedTuple
 
 from syncstore.model.batch import RoomEvent
 from syncstore.model.text import is_text
-from syncstore.store.schema import event, undecrypted
-from syncstore.store.statement import insert
+from syncstore.store.new_events import Place
 from syncstore.store.write import Redaction, Write
 
-INSERT_EVENT = insert(event)
-# What every event fills: most have nothing else, and eight times None costs a tenth of a small batch.
-INSERT_PLAIN = insert(
-    event,
-    *("id", "room", "event_id", "type", "state_key", "sender", "origin_server_ts", "content", "unsigned", "odd"),
-    *("source", "segment", "position", "prev_batch", "batch", "changed"),
-)
-INSERT_UNDECRYPTED = insert(undecrypted)
 FIND_EVENTS = """
-    SELECT event_id, id, segment, position, redacted_by, type, state_key, batch FROM event
-    WHERE room = ? AND event_id IN ({})
+    WITH wanted (room, event_id) AS (VALUES {})
+    SELECT e.room, e.event_id, e.id, e.segment, e.position, e.redacted_by, e.type, e.state_key, e.batch
+    FROM wanted CROSS JOIN event e ON e.room = wanted.room AND e.event_id = wanted.event_id
 """
 _AT_ONCE = 64
 # What a later copy may add to a row that had no place: its place, and what only timelines carry.
@@ -34,16 +26,8 @@ PLACE_EVENT = """
         replaces = coalesce(?, replaces)
     WHERE id = ? AND segment IS NULL
 """
-
-Place = tuple[int, int]  # segment, position
 # Of sources whose events stand in a timeline; those of a state block are told by what they change.
 _ORIGINS = {"timeline": "live", "messages": "backfill", "context": "context"}
-_FIELDS = RoomEvent._fields
-_LIFTED = _FIELDS.index("in_reply_to")  # the columns from event_id to replaces stand in the table's order
-_PLAIN = _FIELDS.index("extra")  # so do those from event_id to unsigned
-_RARE = ("extra", "redacts", "rel_type", "relates_to", "transaction_id", "replaces", "in_reply_to")
-_NONE = (None,) * len(_RARE)
-_rare = itemgetter(*map(_FIELDS.index, _RARE))
 
 
 class Known(NamedTuple):
@@ -64,22 +48,40 @@ class Known(NamedTuple):
 
 def known_events(write: Write, room: int, events: Iterable[RoomEvent]) -> dict[str, Known]:
     """Which of these events the store has already, by event_id."""
-    ids = [one.event_id for one in events]
-    found: dict[str, Known] = {}
+    return known_in_rooms(write, [(room, one.event_id) for one in events]).get(room, {})
+
+
+def known_in_rooms(write: Write, ids: Sequence[tuple[int, str]]) -> dict[int, dict[str, Known]]:
+    """Which of these events, each a room and an event_id, the store has already: by room, then by event_id."""
+    found: dict[int, dict[str, Known]] = {}
     for at in range(0, len(ids), _AT_ONCE):
         some = ids[at : at + _AT_ONCE]
-        for event_id, *row in write.cursor.execute(_find(len(some)), (room, *some)):
-            found[event_id] = Known(*row)
+        for room, event_id, *row in write.cursor.execute(_find(len(some)), tuple(chain.from_iterable(some))):
+            found.setdefault(room, {})[event_id] = Known(*row)
     return found
 
 
 @cache
 def _find(count: int) -> str:
     """One statement for all: asking for each event costs three times as much."""
-    return FIND_EVENTS.format(",".join("?" * count))
+    return FIND_EVENTS.format(",".join(["(?,?)"] * count))
 
 
 def write_events(
+    write: Write,
+    room: int,
+    source: str,
+    events: Sequence[RoomEvent],
+    known: dict[str, Known],
+    places: Sequence[Place | None] | None = None,
+) -> dict[str, int]:
+    """Store the new ones, place those that had no place: event_id -> row id of each."""
+    ids = queue_events(write, room, source, events, known, places)
+    write.flush_events()
+    return ids
+
+
+def queue_events(
     write: Write,
     room: int,
     source: str,
@@ -90,65 +92,72 @@ def write_events(
     *,
     live_from: int = 0,
 ) -> dict[str, int]:
-    """Store the new ones, place those that had no place: event_id -> row id of each.
+    """The same, but that the new rows wait for `Write.flush_events`.
 
     places: as long as events; None where an event shall have none or keeps the one it has. prev_batch is kept on the
     first event if that is placed now. live_from: where in a timeline begins what happened while we watched.
     """
-    rows: list[tuple[object, ...]] = []
-    plain: list[tuple[object, ...]] = []
-    encrypted: list[tuple[object, ...]] = []
     ids: dict[str, int] = {}
-    batch, number = write.batch, write.next_event
-    for at, one in enumerate(events):
-        place = None if places is None else places[at]
-        token = prev_batch if at == 0 else None
-        stored = known.get(one.event_id)
+    batch, number, add = write.batch, write.next_event, write.new_events.add
+    token, before = prev_batch, 0  # before: how many of the new ones are not live
+    for at, (one, place) in enumerate(zip(events, places or repeat(None), strict=False)):
+        stored = known.get(one.event_id) if known else None
         if stored is None:
             ids[one.event_id] = number
-            segment, position = (None, None) if place is None else place
-            stands = (source, segment, position, token, batch, batch)
-            if _rare(one) == _NONE:
-                plain.append((number, room, *one[:_PLAIN], one.odd, *stands))
-            else:
-                rows.append((number, room, *one[:_LIFTED], None, *stands, one.in_reply_to))
+            add(number, room, one, source, place, token, batch)
             number += 1
+            if at < live_from:
+                before += 1
         else:
             ids[one.event_id] = stored.id
             if place is not None:
-                values = (*place, token, source, batch, one.transaction_id, one.unsigned, one.replaces, stored.id)
-                write.cursor.execute(PLACE_EVENT, values)
-                origin = _origin(source, live=at >= live_from)
-                write.touch(room, "event", "add", first_row=stored.id, last_row=stored.id, origin=origin)
-                write.renewed.append(stored.id)
-        if one.type == "m.room.redaction":
-            write.brings_redactions = True
-        elif one.type == "m.room.encrypted" and stored is None and one.state_key is None:
-            session_id = one.body.get("session_id")
-            encrypted.append((number - 1, session_id if is_text(session_id) else None))
-        if one.replaces is not None:
-            write.brings_replaced = True
-            if not one.replaces:
-                write.untold.append(ids[one.event_id])
-        # The key may be written with escapes: whatever has any is looked into.
-        if one.unsigned is not None and ('"m.relations"' in one.unsigned or "\\u" in one.unsigned):
-            write.bundles.append((room, ids[one.event_id], one.unsigned))
-        if one.redacted_because is not None and (stored is None or stored.redacted_by is None):
-            write.redactions.append(Redaction(room, one.event_id, one.redacted_because))
-    if plain:
-        write.cursor.executemany(INSERT_PLAIN, plain)
-    if rows:
-        write.cursor.executemany(INSERT_EVENT, rows)
-    if encrypted:
-        write.cursor.executemany(INSERT_UNDECRYPTED, encrypted)
+                _place(write, room, one, stored, source, (*place, token), _origin(source, live=at >= live_from))
+        if one.special:
+            _note(write, room, one, ids[one.event_id], stored)
+        token = None
     if source in _ORIGINS:
-        split = write.next_event + sum(one.event_id not in known for one in events[:live_from])
-        write.touch_events(room, write.next_event, split, _origin(source, live=False))
+        split = write.next_event + before
+        if before:
+            write.touch_events(room, write.next_event, split, _origin(source, live=False))
         write.touch_events(room, split, number, _origin(source, live=True))
     write.event_count += len(events)
-    write.known_count += len(events) - len(rows) - len(plain)
+    write.known_count += len(events) - (number - write.next_event)
     write.next_event = number
     return ids
+
+
+def _place(
+    write: Write,
+    room: int,
+    one: RoomEvent,
+    stored: Known,
+    source: str,
+    stands: tuple[int, int, str | None],
+    origin: str,
+) -> None:
+    """Give a stored event the place that it lacks."""
+    values = (*stands, source, write.batch, one.transaction_id, one.unsigned, one.replaces, stored.id)
+    write.cursor.execute(PLACE_EVENT, values)
+    write.touch(room, "event", "add", first_row=stored.id, last_row=stored.id, origin=origin)
+    write.renewed.append(stored.id)
+
+
+def _note(write: Write, room: int, one: RoomEvent, number: int, stored: Known | None) -> None:
+    """Remember what the commit must do for an event when all are there."""
+    if one.type == "m.room.redaction":
+        write.brings_redactions = True
+    elif one.type == "m.room.encrypted" and stored is None and one.state_key is None:
+        session_id = one.body.get("session_id")
+        write.new_events.encrypted.append((number, session_id if is_text(session_id) else None))
+    if one.replaces is not None:
+        write.brings_replaced = True
+        if not one.replaces:
+            write.untold.append(number)
+    # The key may be written with escapes: whatever has any is looked into.
+    if one.unsigned is not None and ('"m.relations"' in one.unsigned or "\\u" in one.unsigned):
+        write.bundles.append((room, number, one.unsigned))
+    if one.redacted_because is not None and (stored is None or stored.redacted_by is None):
+        write.redactions.append(Redaction(room, one.event_id, one.redacted_because))
 
 
 def _origin(source: str, *, live: bool) -> str:

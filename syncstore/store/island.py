@@ -21,8 +21,9 @@ from syncstore.store import room
 from syncstore.store.account import write_quarantine
 from syncstore.store.connection import Connections
 from syncstore.store.echo import confirm_echoes
-from syncstore.store.event import Known, Place, known_events, write_events
+from syncstore.store.event import Known, known_events, write_events
 from syncstore.store.naming import derive_rooms
+from syncstore.store.new_events import Place
 from syncstore.store.redaction import apply_redactions
 from syncstore.store.schema import SEGMENT_SPACING
 from syncstore.store.write import Write, finish_page

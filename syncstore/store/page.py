@@ -9,10 +9,11 @@ from syncstore.model.batch import Page, RoomEvent
 from syncstore.store.account import write_quarantine
 from syncstore.store.connection import Connections
 from syncstore.store.echo import confirm_echoes
-from syncstore.store.event import Known, Place, known_events, write_events
+from syncstore.store.event import Known, known_events, write_events
 from syncstore.store.gap import CLOSE, GapRow, find_gap, settle
 from syncstore.store.island import Island, absorb, cut_at_timeline, drop_empty, islands, release, settle_above
 from syncstore.store.naming import derive_rooms
+from syncstore.store.new_events import Place
 from syncstore.store.redaction import apply_redactions
 from syncstore.store.write import Write, finish_page
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from syncstore.store import search
 from syncstore.store.connection import Connections
-from syncstore.store.event import Place
+from syncstore.store.new_events import Place
 from syncstore.store.write import Write, finish_page
 
 ROOMS = "SELECT id FROM room WHERE last_segment IS NOT NULL AND (?1 IS NULL OR room_id = ?1)"

@@ -19,7 +19,6 @@ from syncstore.errors import PassphraseError, StoreError
 from syncstore.model.batch import membership_of
 from syncstore.model.json_text import decode
 from syncstore.store import decryption
-from syncstore.store.apply import TOKEN
 from syncstore.store.connection import Connections
 from syncstore.store.file import open_file
 from syncstore.store.naming import derive_rooms
@@ -203,11 +202,10 @@ def _mend(cursor: sqlite3.Cursor, saved: list[Saved], lacking: Iterable[int]) ->
         cursor.execute(statement)
     cursor.execute("DELETE FROM direct_room")
     cursor.execute(DIRECT)
-    token = (cursor.execute(TOKEN).fetchone() or (None,))[0]
     for room in sorted(lacking):
         cursor.execute(DROP_GAPS, (room,))
         cursor.execute(NEW_SEGMENT, (SEGMENT_SPACING, room))
-        cursor.execute(WALK_ALL, (token, write.batch, room))
+        cursor.execute(WALK_ALL, (write.token, write.batch, room))
         write.touch(room, "gap")
     if not whole:
         cursor.execute("UPDATE room SET members_synced = 0")

@@ -9,7 +9,6 @@ from syncstore.model.batch import Page, membership_of
 from syncstore.model.changes import BEFORE_TIMELINE, Step
 from syncstore.store import room, stripped
 from syncstore.store.account import write_quarantine
-from syncstore.store.apply import TOKEN
 from syncstore.store.connection import Connections
 from syncstore.store.ephemeral import clear_typing
 from syncstore.store.event import known_events, write_events
@@ -29,9 +28,9 @@ def restate(connections: Connections, room_id: str, page: Page, asked_under: str
     written, if a sync has been committed since: what it brought may be newer than the answer.
     """
     with connections.write() as cursor:
-        if cursor.execute(TOKEN).fetchone()[0] != asked_under:
-            return None
         write = Write(cursor, "repair", int(time.time() * 1000))
+        if write.token != asked_under:
+            return None
         row = room.find(write, room_id)
         new_room = row is None
         row = row or room.make(write, room_id, "join")
@@ -77,7 +76,7 @@ def mark_left(connections: Connections, room_id: str) -> None:
         write = Write(cursor, "repair", int(time.time() * 1000))
         row = _found(write, room_id)
         if row.membership == "join" and row.covered_to is None:
-            freeze(write, row, cursor.execute(TOKEN).fetchone()[0])
+            freeze(write, row, write.token)
         stripped.clear_piles(write, row)
         row.membership = "leave"
         clear_typing(write, row.id)
@@ -93,7 +92,8 @@ def walk_again(connections: Connections, room_id: str) -> None:
     with connections.write() as cursor:
         write = Write(cursor, "repair", int(time.time() * 1000))
         row = _found(write, room_id)
-        open_walk(write, row, None, cursor.execute(TOKEN).fetchone()[0])
+        assert write.token is not None
+        open_walk(write, row, None, write.token)
         row.suspect = row.suspect_batch = None
         room.save(write, row)
         write.write_touched()

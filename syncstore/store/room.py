@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+import sqlite3
+from collections.abc import Sequence
 from functools import cache
 from itertools import compress
-from operator import attrgetter, ne
+from operator import ne
 from typing import Any
+
+import msgspec
+from msgspec.structs import astuple
 
 from syncstore.store.write import Write
 
@@ -16,8 +19,7 @@ Values = tuple[Any, ...]
 NEW_ROOM = "INSERT INTO room (room_id, membership, batch) VALUES (?, ?, ?)"
 
 
-@dataclass(slots=True)
-class RoomRow:
+class RoomRow(msgspec.Struct):
     """The columns of `room`, in the table's order."""
 
     id: int
@@ -50,31 +52,43 @@ class RoomRow:
     batch: int
     covered_batch: int | None
     counts_threads: int  # whether any thread of it has an unread count; a table of its own, no column
-    stored: Values = field(default=(), kw_only=True)  # all of the above as the file has it
+    stored: Values = ()  # all of the above as the file has it
 
 
-_COLUMNS = [one.name for one in fields(RoomRow)][:-2]
+_COLUMNS = RoomRow.__struct_fields__[:-2]
+_AT_ONCE = 64
 _POSITIONS = range(len(_COLUMNS))
 _SELECT = (
     "SELECT " + ", ".join(_COLUMNS) + ", EXISTS (SELECT 1 FROM thread_count WHERE room = room.id) FROM room WHERE "
 )
-LOAD = _SELECT + "room_id = ?"
+LOAD = _SELECT + "room_id IN ({})"
 LOAD_BY_ID = _SELECT + "id = ?"
-
-# The row as it is now: the standard library's astuple copies every value deeply.
-_values: Callable[[RoomRow], Values] = attrgetter(*_COLUMNS)
 
 
 def find(write: Write, room_id: str) -> RoomRow | None:
     """The room's row, None if the store has never heard of it."""
-    row = write.cursor.execute(LOAD, (room_id,)).fetchone()
-    return None if row is None else RoomRow(*row, stored=row)
+    return find_all(write.cursor, [room_id]).get(room_id)
+
+
+def find_all(cursor: sqlite3.Cursor, room_ids: Sequence[str]) -> dict[str, RoomRow]:
+    """The rows of those of these rooms that the store has heard of, by room_id."""
+    found: dict[str, RoomRow] = {}
+    for at in range(0, len(room_ids), _AT_ONCE):
+        some = room_ids[at : at + _AT_ONCE]
+        for row in cursor.execute(_load(len(some)), some):
+            found[row[1]] = RoomRow(*(*row, row))
+    return found
+
+
+@cache
+def _load(count: int) -> str:
+    return LOAD.format(",".join("?" * count))
 
 
 def find_by_id(write: Write, room: int) -> RoomRow:
     """The row of a room that is known to exist."""
     row = write.cursor.execute(LOAD_BY_ID, (room,)).fetchone()
-    return RoomRow(*row, stored=row)
+    return RoomRow(*(*row, row))
 
 
 def make(write: Write, room_id: str, membership: str) -> RoomRow:
@@ -87,7 +101,7 @@ def make(write: Write, room_id: str, membership: str) -> RoomRow:
 
 def save(write: Write, row: RoomRow) -> bool:
     """Write the row back, once, if it differs from what is stored; whether it does."""
-    now = _values(row)
+    now = astuple(row)
     moved = tuple(compress(_POSITIONS, map(ne, now, row.stored)))
     if not moved:
         return False

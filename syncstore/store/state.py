@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from syncstore.model.batch import membership_of
 from syncstore.model.changes import BEFORE_TIMELINE, Step
 from syncstore.model.json_text import decode
-from syncstore.store.event import Place
+from syncstore.store.new_events import Place
 from syncstore.store.room import RoomRow
 from syncstore.store.schema import replaced_state, room_state
 from syncstore.store.statement import insert
@@ -190,6 +190,7 @@ def _drop_unsaid(
 
 
 def _write(write: Write, row: RoomRow, rows: _Rows, *, new_room: bool) -> None:
+    write.flush_events()  # these rows point at them
     if rows.history:
         write.cursor.executemany(INSERT_HISTORY, rows.history)
     if rows.dropped:

@@ -7,12 +7,14 @@ both its ends is then recorded before it. Nothing older is dropped.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from syncstore.model.batch import RoomEvent
 from syncstore.model.changes import TimelineChange
-from syncstore.store.event import Known, Place
+from syncstore.store.event import Known
 from syncstore.store.island import drop_empty, islands, release
+from syncstore.store.new_events import Place
 from syncstore.store.room import RoomRow
 from syncstore.store.schema import SEGMENT_SPACING
 from syncstore.store.write import Write
@@ -55,7 +57,7 @@ def place_timeline(
     tokens: Tokens,
     *,
     continues: bool,
-) -> tuple[list[Place | None], list[Place], Place]:
+) -> tuple[Sequence[Place | None], list[Place], Place]:
     """Give places to the events of a timeline, opening a segment and a gap where promise 12 asks for it.
 
     continues: whether the server listed by arrival, from the coverage token on.
@@ -72,19 +74,33 @@ def place_timeline(
         _open(write, row, row.last_segment + SEGMENT_SPACING, kind, change, covered, continues, tokens)
     assert row.last_segment is not None
     before = (row.last_segment, row.last_position + 1)
+    fresh, places = _give(row, change.events, known)
+    _recency(row, change.events, fresh)
+    return fresh, places, before
+
+
+def _give(
+    row: RoomRow, events: Sequence[RoomEvent], known: Mapping[str, Known]
+) -> tuple[Sequence[Place | None], list[Place]]:
+    """The places after the room's last one for those events that have none: (new places, place of every event)."""
+    assert row.last_segment is not None
+    segment, first = row.last_segment, row.last_position + 1
+    if not known:  # as a rule
+        row.last_position += len(events)
+        places = [(segment, position) for position in range(first, first + len(events))]
+        return places, places
     fresh: list[Place | None] = []
-    places: list[Place] = []
-    for one in change.events:
+    places = []
+    for one in events:
         kept = known[one.event_id].place if one.event_id in known else None
         if kept is None:
             row.last_position += 1
-            places.append((row.last_segment, row.last_position))
+            places.append((segment, row.last_position))
             fresh.append(places[-1])
         else:
             places.append(kept)
             fresh.append(None)
-    _recency(row, change.events, fresh)
-    return fresh, places, before
+    return fresh, places
 
 
 def _take_from_islands(write: Write, row: RoomRow, events: list[RoomEvent], known: dict[str, Known]) -> None:
@@ -161,7 +177,7 @@ def reopen(write: Write, row: RoomRow) -> None:
         write.touch(row.id, "gap")
 
 
-def _recency(row: RoomRow, events: list[RoomEvent], fresh: list[Place | None]) -> None:
+def _recency(row: RoomRow, events: list[RoomEvent], fresh: Sequence[Place | None]) -> None:
     """When somebody last said something here: state noise counts only where nothing else ever came."""
     for one, place in zip(reversed(events), reversed(fresh), strict=True):
         if place is not None and one.state_key is None and one.origin_server_ts is not None:

@@ -6,6 +6,7 @@ import sqlite3
 from functools import cache
 from typing import NamedTuple
 
+from syncstore.store.new_events import NewEvents
 from syncstore.store.schema import touched
 from syncstore.store.statement import insert
 
@@ -16,7 +17,7 @@ NEW_BATCH = "INSERT INTO batch (kind, received_at) VALUES (?, ?)"
 START = """
     SELECT user_id, one_time_keys, fallback_keys, (SELECT coalesce(max(id), 0) FROM event),
         EXISTS (SELECT 1 FROM room WHERE summary_joined IS NOT NULL), EXISTS (SELECT 1 FROM waiting_redaction),
-        EXISTS (SELECT 1 FROM outgoing)
+        EXISTS (SELECT 1 FROM outgoing), (SELECT token FROM stream WHERE name = 'sync')
     FROM own_account
 """
 FINISH_PAGE = "UPDATE batch SET event_count = ?, known_count = ?, quarantined_count = ? WHERE id = ?"
@@ -41,7 +42,8 @@ class Write:
         self.kind = kind
         self.now = now  # milliseconds
         found = cursor.execute(START).fetchone()
-        self.user_id, one_time, fallback, last_event, counts_members, any_waiting, any_outgoing = found
+        self.user_id, one_time, fallback, last_event, counts_members, any_waiting, any_outgoing, token = found
+        self.token: str | None = token  # where the sync stands
         self.keys: tuple[str | None, str | None] = (one_time, fallback)  # of one-time keys, of fallback keys
         self.first_event: int = last_event + 1
         self.next_event = self.first_event
@@ -49,6 +51,7 @@ class Write:
         self.counts_members = bool(counts_members)
         self.any_waiting = bool(any_waiting)  # redactions of events that were not there yet
         self.any_outgoing = bool(any_outgoing)  # something in the outbox, whose echo may come
+        self.new_events = NewEvents()
         self.event_count = 0
         self.known_count = 0
         self.quarantined_count = 0
@@ -61,6 +64,7 @@ class Write:
         self.stripped_count = 0
         self.derive: set[int] = set()  # rooms whose derived columns must be made anew
         self._batch: int | None = None
+        self.touched_rooms: set[int] = set()  # rooms that this commit changed, and ACCOUNT
         # By the columns that they fill: binding a null costs the driver more than anything else here.
         self._touched: dict[tuple[str, ...], dict[tuple[int | str, ...], None]] = {}
 
@@ -72,6 +76,10 @@ class Write:
             self._batch = self.cursor.lastrowid
             assert self._batch is not None
         return self._batch
+
+    def flush_events(self) -> None:
+        """Write the new events: before anything that points at them or looks for them."""
+        self.new_events.write(self.cursor)
 
     @property
     def brings_copies(self) -> bool:
@@ -86,6 +94,7 @@ class Write:
     def touch(self, room: int, what: str, op: str = "change", **more: int | str) -> None:
         """Note for those who follow that this commit changed `what` of a room; more: further columns of `touched`."""
         self._touched.setdefault(tuple(more), {})[room, what, op, *more.values()] = None
+        self.touched_rooms.add(room)
 
     def touch_events(self, room: int, first: int, end: int, origin: str) -> None:
         """Note new events, stored one after the other: rows from `first` to before `end`."""
@@ -97,11 +106,6 @@ class Write:
         for columns, notes in self._touched.items():
             batch = self.batch
             self.cursor.executemany(_noting(columns), [(batch, *one) for one in notes])
-
-    @property
-    def touched_rooms(self) -> set[int]:
-        """Rooms that this commit changed."""
-        return {int(one[0]) for notes in self._touched.values() for one in notes if one[0] != ACCOUNT}
 
 
 @cache

@@ -59,7 +59,7 @@ def decode_object(text: str) -> tuple[dict[str, Any], int]:
     stands before white space and the count proves nothing, is the slow, exact decoder asked.
     """
     opened = text.count("{")
-    if opened > 100 or (len(text) > 200 and text.count("[") > 100):
+    if len(text) > 200 and (opened > 100 or text.count("[") > 100):
         check_nesting(text)
     try:
         value = _ANY.decode(text)

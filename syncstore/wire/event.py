@@ -17,16 +17,21 @@ from syncstore.wire.content import BadPart, Source, check_nesting, decode_notes,
 
 MAX_BYTES = 255  # the spec's limit on ids, types and state keys
 _INT64 = range(-(2**63), 2**63)
+_SPECIAL = frozenset({"m.room.redaction", "m.room.encrypted"})
 _UNSET = msgspec.UNSET
+# A named tuple's own way to be made is a function in Python.
+_new = tuple.__new__
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _Short = Annotated[str, msgspec.Meta(max_length=MAX_BYTES)]  # in characters: bytes are counted where they differ
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_BYTES)]
+# Names that are short enough whatever they are written with; longer ones are rare, and read part by part.
+_Tag = Annotated[str, msgspec.Meta(max_length=MAX_BYTES // 4)]
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_BYTES // 4)]
 
 
 class CutEvent(msgspec.Struct, forbid_unknown_fields=True):
     """An event as servers send it, contents uncut."""
 
-    type: _Short
+    type: _Tag
     sender: _Short
     content: msgspec.Raw
     origin_server_ts: Int64
@@ -83,16 +88,23 @@ def room_event(source: Source, raw: msgspec.Raw, event_id: str | None = None) ->
 
 def lift_cut(cut: CutEvent) -> RoomEvent:
     """An event whose names, types and lengths the decoder has checked, with its id. Raises BadPart or UnicodeError."""
-    event_id, type_, sender = cut.event_id, cut.type, cut.sender
-    state_key = None if cut.state_key is _UNSET else cut.state_key
-    if event_id is None:
+    if cut.event_id is None:
         raise BadPart("missing_key", "no event_id")
-    if not (event_id.isascii() and type_.isascii() and sender.isascii() and (state_key is None or state_key.isascii())):
-        _check_lengths(event_id, type_, state_key, sender)
-    content = str(cut.content, "utf-8")
-    unsigned = None if cut.unsigned is _UNSET else str(cut.unsigned, "utf-8")
-    redacts = None if cut.redacts is _UNSET else cut.redacts
-    return _lift(event_id, type_, state_key, sender, cut.origin_server_ts, content, unsigned, None, redacts)
+    sender = cut.sender
+    state_key = None if cut.state_key is _UNSET else cut.state_key
+    if not (sender.isascii() and (state_key is None or state_key.isascii())):
+        _check_lengths(cut.event_id, cut.type, state_key, sender)
+    return _lift(
+        cut.event_id,
+        cut.type,
+        state_key,
+        sender,
+        cut.origin_server_ts,
+        str(cut.content, "utf-8"),
+        None if cut.unsigned is _UNSET else str(cut.unsigned, "utf-8"),
+        None,
+        None if cut.redacts is _UNSET else cut.redacts,
+    )
 
 
 def _room_event_slowly(source: Source, raw: msgspec.Raw, event_id: str | None) -> RoomEvent:
@@ -144,34 +156,38 @@ def _lift(
 ) -> RoomEvent:
     """Read what has a column out of content and unsigned."""
     body, odd = decode_object(content)
-    rel_type = relates_to = in_reply_to = None
-    relation = body.get("m.relates_to")
-    if type(relation) is dict:
+    special = type_ in _SPECIAL
+    rel_type = relates_to = in_reply_to = transaction_id = replaces = redacted_because = None
+    if "m.relates_to" in body and type(relation := body["m.relates_to"]) is dict:
         rel_type = _clean(relation.get("rel_type"))
         relates_to = _clean(relation.get("event_id"))
         in_reply_to = replied_to(relation)
-    transaction_id = replaces = redacted_because = None
-    # Each key that is lifted has an underscore, unless it is written with escapes.
+    # Each key that is lifted has an underscore, unless it is written with escapes; so has an event that is bundled.
     if unsigned is not None and ("_" in unsigned or "\\" in unsigned or len(unsigned) > _PLAIN or unsigned[0] != "{"):
+        special = True
         transaction_id, replaces, redacted_because = _lift_notes(unsigned)
-    return RoomEvent(
-        event_id,
-        type_,
-        state_key,
-        sender,
-        ts,
-        content,
-        unsigned,
-        extra,
-        odd,
-        redacts,
-        rel_type,
-        relates_to,
-        transaction_id,
-        replaces,
-        in_reply_to,
-        redacted_because,
-        body,
+    return _new(
+        RoomEvent,
+        (
+            event_id,
+            type_,
+            sender,
+            ts,
+            content,
+            unsigned,
+            odd,
+            state_key,
+            extra,
+            redacts,
+            rel_type,
+            relates_to,
+            transaction_id,
+            replaces,
+            in_reply_to,
+            redacted_because,
+            special,
+            body,
+        ),
     )
 
 

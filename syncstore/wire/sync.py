@@ -10,6 +10,7 @@ import msgspec
 from syncstore.errors import WireError
 from syncstore.model.batch import Bad, Batch, Form, RoomEntry, Section, Typed
 from syncstore.wire.content import BadPart, Source
+from syncstore.wire.entry import quick_rooms
 from syncstore.wire.event import checked_id, split_object
 from syncstore.wire.mask import Mask, is_utf8
 from syncstore.wire.parts import quarantine, typed_events
@@ -34,6 +35,7 @@ _SECTIONS: tuple[tuple[str, Section], ...] = (
 _NAMES = {name for name, _ in _SECTIONS}
 _2015_SECTIONS = {"joined", "invited", "archived"}
 _STATE_AFTER = b'state_after"'  # the end of both its names
+_SMALL = 1 << 16  # bytes
 _Unparsed = tuple[Section, str, dict[str, msgspec.Raw]]  # section, its name on the wire, room_id -> entry
 
 
@@ -62,9 +64,7 @@ def parse(body: bytes | bytearray) -> Batch:
     top, source = split_body(body)
     next_batch = _token(source, top.pop("next_batch", None))
     batch = Batch(next_batch, "v3", len(body), iter(()))
-    sections = _sections(batch, source, top.pop("rooms", None))
-    batch.form = _form(body, sections)
-    batch.rooms = _rooms(source, sections, batch.form)
+    _read_rooms(batch, source, top.pop("rooms", None), body)
     batch.account_data = _events(batch, source, top, "account_data")
     batch.presence = _events(batch, source, top, "presence")
     batch.to_device = _events(batch, source, top, "to_device")
@@ -89,11 +89,22 @@ def _token(source: Source, raw: msgspec.Raw | None) -> str:
     return token
 
 
-def _sections(batch: Batch, source: Source, raw: msgspec.Raw | None) -> list[_Unparsed]:
+def _read_rooms(batch: Batch, source: Source, raw: msgspec.Raw | None, body: bytes | bytearray) -> None:
+    """Set the form and the rooms: of a large response one by one, as somebody asks for them; of a small one at once."""
+    if raw is None:
+        return
+    if len(body) <= _SMALL and not source.masked and (quick := quick_rooms(source, raw)) is not None:
+        batch.form, rooms = quick
+        batch.rooms = iter(rooms)
+        return
+    sections = _sections(batch, source, raw)
+    batch.form = _form(body, sections)
+    batch.rooms = _rooms(source, sections, batch.form)
+
+
+def _sections(batch: Batch, source: Source, raw: msgspec.Raw) -> list[_Unparsed]:
     """The rooms of each section, unparsed, in the order of application."""
     found: list[_Unparsed] = []
-    if raw is None:
-        return found
     try:
         whole = _ROOMS.decode(raw)
     except (msgspec.MsgspecError, UnicodeError):

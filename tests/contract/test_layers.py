@@ -45,7 +45,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "alembic": ("store/upgrade.py",),
     "requests": ("net",),
     "urllib3": ("net",),
-    "msgspec": ("wire", "reduce", "model", "room.py", "sync/verify.py", "cli/logins.py"),
+    "msgspec": ("wire", "reduce", "model", "store/room.py", "room.py", "sync/verify.py", "cli/logins.py"),
     "pydantic": ("model",),
     "typer": ("cli",),
     "rich": ("cli",),

@@ -12,8 +12,8 @@ ME = "@me:hs"
 
 
 def event(name: str, type: str = "m.room.topic", key: str | None = "", **body: object) -> RoomEvent:
-    nothing = (None,) * 7
-    return RoomEvent(f"${name}", type, key, "@ann:hs", 1, "{}", None, None, 0, *nothing, body)
+    nothing = (None,) * 8
+    return RoomEvent(f"${name}", type, "@ann:hs", 1, "{}", None, 0, key, *nothing, False, body)
 
 
 def steps(

@@ -10,7 +10,7 @@ from syncstore.errors import NotFoundError
 from syncstore.model.json_text import decode
 from syncstore.model.records import Event, Profile, StateAt
 from syncstore.model.text import clean
-from syncstore.store.query.history import Answer, History, Key, history
+from syncstore.store.query.history import Answer, History, Key, Place, history
 from syncstore.store.query.state import EDITED, EVENT_COLUMNS
 from syncstore.store.query.timeline import gap
 
@@ -49,16 +49,33 @@ def profiles(cursor: sqlite3.Cursor, room_id: str, events: list[Event]) -> dict[
     past = history(cursor, room_id)
     if past is None:
         return {}
-    keys = past.keys("m.room.member", dict.fromkeys(one.sender for one in events))
-    answers = {one.event_id: (one.sender, _member_at(past, keys[one.sender], one)) for one in events}
-    made = _profiles(cursor, room_id, set(answers.values()))
-    return {event_id: made[answer] for event_id, answer in answers.items()}
+    said: dict[str, list[Event]] = {}
+    for one in events:
+        said.setdefault(one.sender, []).append(one)
+    keys = past.keys("m.room.member", said)
+    runs = [(sender, *run) for sender, theirs in said.items() for run in _runs(past, keys[sender], theirs)]
+    made = _profiles(cursor, room_id, {(sender, event) for sender, event, _ in runs})
+    found: dict[str, Profile] = {}
+    for sender, event, ids in runs:
+        found |= dict.fromkeys(ids, made[sender, event])
+    return found
 
 
-def _member_at(past: History, key: Key, event: Event) -> int | None:
-    if event.segment is None or event.position is None:
-        return None
-    return past.at(key, (event.segment, event.position)).event
+def _runs(past: History, key: Key, events: list[Event]) -> list[tuple[int | None, list[str]]]:
+    """The row id of the member event that held when one sender sent these, and which of them it held for.
+
+    events: in the timeline's order.
+    """
+    newest, oldest = _place(events[0]), _place(events[-1])
+    # As a rule nothing happened between the ends, and so nothing between any two.
+    if newest is not None and oldest is not None and key.stretch(newest) == key.stretch(oldest):
+        return [(past.at(key, newest).event, [one.event_id for one in events])]
+    places = [(one, _place(one)) for one in events]
+    return [(None if place is None else past.at(key, place).event, [one.event_id]) for one, place in places]
+
+
+def _place(event: Event) -> Place | None:
+    return None if event.segment is None or event.position is None else (event.segment, event.position)
 
 
 def _profiles(
