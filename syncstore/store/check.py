@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, replace
 
 from syncstore.model.batch import membership_of
@@ -150,16 +150,14 @@ def _direct(cursor: sqlite3.Cursor) -> Iterator[str]:
 
 
 def _payloads(cursor: sqlite3.Cursor) -> Iterator[str]:
-    yield from _counted(cursor, decryption.MISPLACED)
+    yield from _counted(cursor.execute(statement).fetchone() for statement in decryption.MISPLACED)
 
 
 def _search(cursor: sqlite3.Cursor) -> Iterator[str]:
-    if search.exists(cursor):
-        yield from _counted(cursor, search.MISPLACED)
+    yield from _counted(search.misplaced(cursor))
 
 
-def _counted(cursor: sqlite3.Cursor, statements: tuple[str, ...]) -> Iterator[str]:
-    for statement in statements:
-        count, what = cursor.execute(statement).fetchone()
+def _counted(found: Iterable[tuple[int, str]]) -> Iterator[str]:
+    for count, what in found:
         if count:
             yield f"{count} {what}"

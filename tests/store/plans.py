@@ -30,7 +30,7 @@ def constants() -> dict[str, str]:
             if not name.startswith("_") and all(isinstance(text, str) and _VERB.match(text) for text in texts):
                 where = f"{module.name.removeprefix('syncstore.store.')}.{name}"
                 found |= {where if len(texts) == 1 else f"{where}.{at}": text for at, text in enumerate(texts)}
-    return {name: text.replace("({})", "(?)") for name, text in found.items()}
+    return {name: text.replace("({})", "(?)").replace("{part}", "0") for name, text in found.items()}
 
 
 def plan(db: sqlite3.Connection, statement: str) -> list[str]:
