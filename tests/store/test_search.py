@@ -323,6 +323,18 @@ def test_p38_parts_are_filled_one_by_one(room: Feed, path: Path, sql: Sql) -> No
     assert room.store.check() == []
 
 
+def test_p38_what_nobody_searched_yet_costs_no_part(room: Feed, sql: Sql) -> None:
+    room.store.search("quick")
+    room.take(room.next.join(ROOM, message("$5", "quick"), encrypted("$x"), event("$6", "m.reaction", {})))
+    room.store.attach_decrypted(ROOM, "$x", "m.room.message", {"body": "quick"})
+    room.take(room.next.join(ROOM, redaction("$r5", "$5"), redaction("$rx", "$x")))
+    assert sql("SELECT stale FROM search_part WHERE upto > 0") == [(0,)]
+    room.store.search("quick")
+    room.take(room.next.join(ROOM, redaction("$r6", "$6")))  # says nothing that could be found
+    assert sql("SELECT stale FROM search_part WHERE upto > 0") == [(0,)]
+    assert sql("SELECT * FROM search_late") == []
+
+
 def test_p38_what_another_process_does_is_seen(room: Feed, path: Path) -> None:
     room.store.search("quick")
     with SyncStore.open(path) as other:
