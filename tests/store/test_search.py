@@ -204,9 +204,13 @@ def test_p38_forget_and_prune_leave_nothing_in_the_index(room: Feed, path: Path,
     room.take(room.next.join(OTHER, *texts, message("$last", "over"), prev_batch="p5", limited=True))
     assert len(ids(room.store, "unspeakable")) == 3
     room.store.prune(OTHER, keep=1)
+    assert b"unspeakable" not in words(sql)
     assert len(ids(room.store, "unspeakable")) == len(sql("SELECT 1 FROM messages WHERE body LIKE 'unspeakable%'")) < 3
     assert room.store.check() == []
+    room.take(room.next.join(OTHER, message("$again", "unspeakable again")))
+    assert ids(room.store, "unspeakable")[0] == "$again"
     room.store.forget(OTHER)
+    assert b"unspeakable" not in words(sql)
     assert ids(room.store, "unspeakable") == []
     assert room.store.check() == []
     room.store.close()
