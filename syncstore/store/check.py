@@ -5,13 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import fields, replace
 
 from syncstore.model.batch import membership_of
 from syncstore.model.json_text import decode
 from syncstore.model.relation import replied_to
 from syncstore.model.text import is_text
-from syncstore.store import decryption, room, search
+from syncstore.store import decryption, driver, room, search
 from syncstore.store.naming import derive
 from syncstore.store.room import RoomRow
 from syncstore.store.salvage import decoded
@@ -68,6 +69,8 @@ def check(cursor: sqlite3.Cursor) -> Iterator[str]:
 
 
 def _file(cursor: sqlite3.Cursor) -> Iterator[str]:
+    with suppress(*driver.errors()):  # what cannot be read of it is told by `_search`
+        search.look_anew(cursor)
     for (line,) in cursor.execute(INTEGRITY).fetchall():
         if line != "ok":
             yield f"integrity: {line}"

@@ -94,6 +94,7 @@ FOUND = f"""
             OR EXISTS (SELECT 1 FROM decrypted m WHERE m.event = e.id AND m.type = 'm.room.message'))
     ORDER BY e.origin_server_ts DESC, e.id DESC LIMIT ?3
 """
+ANY_ENTRY = "SELECT 1 FROM search_text_{part} LIMIT 1"
 # Each, of a part: how many, and what is wrong with them.
 SURPLUS = f"""
     SELECT count(*), 'entries of the search index belong to no message' FROM search_text_{{part}} s
@@ -211,6 +212,14 @@ def drop(cursor: sqlite3.Cursor) -> None:
             cursor.execute(_of(_DROP_PART, number))
         for statement in _DROP:
             cursor.execute(statement)
+
+
+def look_anew(cursor: sqlite3.Cursor) -> None:
+    """Before integrity_check: a connection remembers how a part lay in its pages, and that check does not ask whether
+    another one has emptied it since (SQLite 3.53). Any query does."""
+    if exists(cursor):
+        for number, _ in cursor.execute(PARTS).fetchall():
+            cursor.execute(_of(ANY_ENTRY, number)).fetchone()
 
 
 def misplaced(cursor: sqlite3.Cursor) -> list[tuple[int, str]]:

@@ -327,6 +327,17 @@ def test_p38_parts_are_filled_one_by_one(room: Feed, path: Path, sql: Sql) -> No
     assert room.store.check() == []
 
 
+def test_p38_check_is_not_misled_by_a_part_that_was_emptied(room: Feed) -> None:
+    """Nor by one that was filled again. The connection that checks has searched before."""
+    room.take(room.next.join(ROOM, *(message(f"$n{n}", "quick") for n in range(5))))
+    for turn in range(3):
+        room.store.search("quick")
+        room.take(room.next.join(ROOM, message(f"$t{turn}", "quick")))
+        room.store.search("quick")
+        room.take(room.next.join(ROOM, redaction(f"$r{turn}", f"$n{turn}")))
+        assert room.store.check() == []
+
+
 def test_p38_what_nobody_searched_yet_costs_no_part(room: Feed, sql: Sql) -> None:
     room.store.search("quick")
     room.take(room.next.join(ROOM, message("$5", "quick"), encrypted("$x"), event("$6", "m.reaction", {})))
