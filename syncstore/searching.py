@@ -31,9 +31,7 @@ class Searching(Crypto):
         wanted = expression(words)
         if room_id is not None:
             self.room(room_id)
-        search.catch_up(self._connections)
-        with self._connections.read() as cursor:
-            return search.search(cursor, wanted, room_id, limit)
+        return search.search(self._connections, wanted, room_id, limit)
 
     def close(self) -> None:
         """Close the file; redacted bytes still in its WAL, or in the search index, leave it now."""

@@ -116,7 +116,8 @@ class Walking(Reads):
         """After a commit: wake who waits; get redacted bytes out of index and WAL, now or once nobody is in the way."""
         self._unsettled = self._unsettled or bool(redacted)
         if self._unsettled:
-            self._unsettled = not (search.purge(self._connections) and self._connections.checkpoint())
+            purged = search.purge(self._connections)
+            self._unsettled = not (self._connections.checkpoint() and purged)
         self._notify()
 
     def _notify(self) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from copy import copy
 
 from syncstore.model.batch import membership_of
 from syncstore.model.json_text import decode
 from syncstore.model.relation import replied_to
 from syncstore.model.text import is_text
-from syncstore.store import decryption, room, search
+from syncstore.store import decryption, driver, room, search
 from syncstore.store.naming import derive
 from syncstore.store.room import RoomRow
 from syncstore.store.salvage import decoded
@@ -68,6 +69,8 @@ def check(cursor: sqlite3.Cursor) -> Iterator[str]:
 
 
 def _file(cursor: sqlite3.Cursor) -> Iterator[str]:
+    with suppress(*driver.errors()):  # what cannot be read of it is told by `_search`
+        search.look_anew(cursor)
     for (line,) in cursor.execute(INTEGRITY).fetchall():
         if line != "ok":
             yield f"integrity: {line}"
@@ -150,16 +153,14 @@ def _direct(cursor: sqlite3.Cursor) -> Iterator[str]:
 
 
 def _payloads(cursor: sqlite3.Cursor) -> Iterator[str]:
-    yield from _counted(cursor, decryption.MISPLACED)
+    yield from _counted(cursor.execute(statement).fetchone() for statement in decryption.MISPLACED)
 
 
 def _search(cursor: sqlite3.Cursor) -> Iterator[str]:
-    if search.exists(cursor):
-        yield from _counted(cursor, search.MISPLACED)
+    yield from _counted(search.misplaced(cursor))
 
 
-def _counted(cursor: sqlite3.Cursor, statements: tuple[str, ...]) -> Iterator[str]:
-    for statement in statements:
-        count, what = cursor.execute(statement).fetchone()
+def _counted(found: Iterable[tuple[int, str]]) -> Iterator[str]:
+    for count, what in found:
         if count:
             yield f"{count} {what}"

@@ -19,6 +19,7 @@ ADVICE = "`syncstore recover` saves what can be read"
 _NO_TEXT = "Could not decode to UTF-8"  # the driver says so without a code
 _NOT_WRITABLE = {3, 8}  # PERM, READONLY
 _CANNOT_OPEN = {14}
+_NO_FTS5 = "no such module: fts5"  # a SQLite may be built without
 
 
 class failures:  # noqa: N801 - read as a statement; a class, for a generator costs three times as much per use
@@ -70,4 +71,6 @@ def _translated(error: BaseException, path: Path) -> StoreError:
         return StoreError(f"{path} cannot be written: {error}")
     if code in _CANNOT_OPEN:
         return StoreError(f"{path} or its WAL cannot be opened: {error}")
+    if _NO_FTS5 in str(error):
+        return StoreError(f"{path} cannot be searched: this SQLite was built without FTS5")
     return StoreError(f"{path}: {error}")

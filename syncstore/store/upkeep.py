@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from pathlib import Path
 
 from syncstore.errors import NotFoundError, StoreError, StoreLockedError
@@ -130,6 +131,8 @@ def backup(connections: Connections, target: Path) -> None:
     try:
         with failures(target):
             connections.copy_to(target.absolute())  # absolute: SQLite takes file:… for a URL, and makes another file
+        with closing(Connections(target, key=connections.key)) as copy:
+            search.purge(copy)  # nobody else may be in the way there
         to_disk(target)  # VACUUM INTO does not
     except BaseException as error:
         target.unlink(missing_ok=True)

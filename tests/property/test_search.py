@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from syncstore import SyncStore
 from tests.store.bodies import ME, ROOM, Body, Json, create, message, redaction
+from tests.store.conftest import plant
 from tests.store.test_decryption import encrypted
 from tests.store.test_relations import edit
+from tests.store.test_search import PART
 
 from .profile import effort
 
@@ -23,7 +25,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("say"), TEXTS),
     st.tuples(st.just("whisper"), TEXTS),
     st.tuples(st.just("edit"), NTH, TEXTS),
-    st.tuples(st.just("decrypt"), NTH),
+    st.tuples(st.just("decrypt"), NTH, TEXTS),
     st.tuples(st.just("redact"), NTH),
     st.tuples(st.just("redact an edit"), NTH),
     st.tuples(st.just("look")),
@@ -40,6 +42,8 @@ class Conversation:
         self.count = 0
         self.said: dict[str, Json] = {}
         self._take(message("$first", "nothing"))
+        # What comes crosses the edge between two parts of the index.
+        plant(store.path, f"UPDATE event SET id = {PART - 5} WHERE event_id = '$first'")
 
     def _take(self, *events: Json) -> None:
         self.count += 1
@@ -78,8 +82,8 @@ class Conversation:
             self._take(edit(id, target, more[0]))
             one["edits"].append((id, more[0]))
         elif what == "decrypt" and one["secret"]:
+            one["text"], one["known"] = more[0], True
             self.store.attach_decrypted(ROOM, target, "m.room.message", {"body": one["text"]})
-            one["known"] = True
         elif what == "redact":
             self._take(redaction(id, target))
             del self.said[target]
@@ -99,6 +103,7 @@ class Conversation:
         for word in WORDS:
             found = [one.event_id for one in self.store.search(word)]
             assert found == [id for id in reversed(self.said) if word in _now(self.said[id])]
+        assert self.store.check() == []
 
 
 def _now(one: Json) -> list[str]:

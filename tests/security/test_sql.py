@@ -110,6 +110,31 @@ def test_p28_no_argument_of_a_write_reaches_another_row(store: Path, trick: str)
         assert {room.room_id for room in opened.rooms()} == {bodies.ROOM, bodies.LEFT, bodies.INVITED}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "hello OR later",
+        "later NOT hello",
+        "NEAR(hello later)",
+        "body:hello",
+        "rowid:1",
+        "hello + later",
+        "^later hello",
+        "(hello later)",
+        "{hello later}",
+        *(f"nowhere {trick}" for trick in TRICKS if trick.isprintable()),
+    ],
+    ids=lambda words: ascii(words)[:20],
+)
+def test_p28_words_of_a_search_are_no_operators(store: Path, words: str) -> None:
+    """Each asks for all its words: "hello" and "later" are in one message each, never in the same."""
+    with SyncStore.open(store) as opened:
+        assert len(opened.search("hello")) == len(opened.search("later")) == 1
+        before = _tables(store)
+        assert opened.search(words) == []
+    assert _tables(store) == before
+
+
 def test_p28_tricks_are_stored_as_they_are(path: Path) -> None:
     names = [trick for trick in TRICKS if trick.isprintable() and len(trick) < 200]
     event = {"origin_server_ts": 1, "content": {name: name for name in names}}

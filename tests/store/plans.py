@@ -30,7 +30,14 @@ def constants() -> dict[str, str]:
             if not name.startswith("_") and all(isinstance(text, str) and _VERB.match(text) for text in texts):
                 where = f"{module.name.removeprefix('syncstore.store.')}.{name}"
                 found |= {where if len(texts) == 1 else f"{where}.{at}": text for at, text in enumerate(texts)}
-    return {name: text.replace("({})", "(?)").replace("VALUES {}", "VALUES (?, ?)") for name, text in found.items()}
+    places = {"({})": "(?)", "VALUES {}": "VALUES (?, ?)", "{part}": "0"}
+    return {name: _filled(text, places) for name, text in found.items()}
+
+
+def _filled(text: str, places: dict[str, str]) -> str:
+    for place, value in places.items():
+        text = text.replace(place, value)
+    return text
 
 
 def plan(db: sqlite3.Connection, statement: str) -> list[str]:

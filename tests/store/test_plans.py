@@ -24,6 +24,8 @@ _RELATED = "sorts what relates to one event, all of which is the answer"
 _ON_ITS_WAY = "looks at what is on its way, which is little"
 _INBOX = "what nobody has handled yet, and who is to"
 _RARE = "not of every day: a report, a check, a new login"
+_PARTS = "a row for 32,768 events"
+_LATE = "what was decrypted since the last search"
 _DROPS = "what is dropped is looked through"
 # The only statements that may: what they read whole or whether they sort, and the reason.
 MAY: dict[str, tuple[str, str]] = {
@@ -101,14 +103,12 @@ MAY: dict[str, tuple[str, str]] = {
     "recover.LAST_PLACES": ("room", _RARE),
     "recover.MEMBERS": ("s", _RARE),
     "recover.OTHER_KEYS": ("room_state", _RARE),
+    "search.ADD_LATE": ("search_late", _LATE),
+    "search.ANY_LATE": ("search_late", _LATE),
     "search.FOUND": ("sort", "sorts what was found by the senders' clocks; " + _EDITS),
     "search.MADE": ("sqlite_schema", "as many rows as there are tables"),
-    "search.MISPLACED.1": ("search_state", _ONE_ROW),
-    "search.PURGE.1": ("search_state", _ONE_ROW),
-    "search.SET_UPTO": ("search_state", _ONE_ROW),
-    "search.STALE": ("search_state", _ONE_ROW),
-    "search.TRIGGERS": ("sqlite_schema", _RARE),
-    "search.UPTO": ("search_state", _ONE_ROW),
+    "search.PARTS": ("search_part", _PARTS),
+    "search.STALE": ("search_part", _PARTS),
     "sending.HOLES": ("sort", "sorts the holes of one room, after a doubtful attempt"),
     "sending.OWN_STATES": ("own_account sort", "sorts what one key held, after a doubtful attempt"),
     "upkeep.FORGET.13": ("room", _DROPS),
