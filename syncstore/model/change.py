@@ -28,6 +28,22 @@ class Change(Struct, frozen=True):
     origin: str | None
 
 
+class Consumer(Struct, frozen=True):
+    """A durable consumer, by name and by what it reads: how far it is, and how much waits for it.
+
+    stream: `events` of `consume`, `to_device`, or `device_lists`. seq: the place in the feed up to which its events are
+    done, or the batch up to which its device lists are; None for to-device messages, which are done one by one.
+    updated_ts: when it last acknowledged something, or first asked, in milliseconds. waiting: events, messages, or
+    users whose devices changed. Where much has waited for long, nobody uses it any more.
+    """
+
+    name: str
+    stream: str
+    seq: int | None
+    updated_ts: int
+    waiting: int
+
+
 class Arrival(Struct, frozen=True):
     """An event of a timeline, and why it came.
 

@@ -226,3 +226,37 @@ def test_p34_a_redacted_event_comes_stripped_and_a_forgotten_one_not(room: Feed)
     room.take(room.next.join(ROOM, message("$c")))
     room.store.forget(ROOM)
     assert ids(room.store) == []
+
+
+def test_p34_consumers_tell_where_they_are_and_what_waits(room: Feed, path: Path) -> None:
+    store = room.store
+    assert ids(store, "old") == []
+    begun = store.last_change
+    room.take(room.next.join(ROOM, message("$b"), message("$c"), topic("$t", "x")))
+    room.take(room.next.data("m.direct", {}))
+    assert ids(store, "new") == []
+    assert ids(store, "old", limit=2) == [("$b", "live"), ("$c", "live")]
+    with SyncStore.open(path, read_only=True) as reader:
+        found = {one.name: (one.stream, one.waiting) for one in reader.consumers()}
+    assert found == {"old": ("events", 1), "new": ("events", 0)}
+    new, old = store.consumers()
+    assert old.seq is not None and begun < old.seq < store.last_change == new.seq
+    assert 0 <= new.updated_ts <= old.updated_ts
+
+
+def test_p34_a_forgotten_consumer_that_asks_again_begins_now(room: Feed) -> None:
+    store = room.store
+    assert ids(store) == ids(store, "other") == []
+    room.take(room.next.join(ROOM, message("$b")))
+    store.forget_consumer("bot")
+    assert [one.name for one in store.consumers()] == ["other"]
+    assert ids(store) == []
+    assert ids(store, "other") == [("$b", "live")]
+
+
+def test_p34_a_consumer_that_is_forgotten_while_it_works_is_told(room: Feed) -> None:
+    assert ids(room.store) == []
+    room.take(room.next.join(ROOM, message("$b")))
+    with pytest.raises(StaleBatchError, match="or forgot it"), room.store.consume("bot"):
+        room.store.forget_consumer("bot")
+    assert room.store.consumers() == []
