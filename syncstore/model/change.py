@@ -14,6 +14,7 @@ class Change(Struct, frozen=True):
     members, gap, account_data, receipts, typing, unread, outbox, draft, and of the account presence, to_device,
     device_lists, device_keys, quarantine, suspects, device. op: add, change or remove. key: the state key, the gap's
     id, the transaction id. A kind without the key and event that it could have means all of that kind: read it anew.
+    `dropped`: what was noted up to here is gone (`prune`, `recover`), and anything may have changed: read all anew.
     origin: of new events, as in Arrival.
     """
 
