@@ -43,7 +43,8 @@ _STALE_TRIES = 5
 class Client(Base):
     """mautrix's `Client`, whose syncs are kept in a store: `client.syncstore`.
 
-    syncstore: a store, or the path of one, which is made if there is none. full_members: mautrix hands every state
+    syncstore: a store, or the path of one, which is made if there is none. syncstore_passphrase: of an encrypted file
+    that is given by its path. full_members: mautrix hands every state
     event to a bot's handlers, so a lazily loaded member would look like one who has just joined; false loads them
     lazily nevertheless. Everything else as mautrix has it, but for `sync_store` and `state_store`: the store is both.
 
@@ -57,15 +58,20 @@ class Client(Base):
         api: HTTPAPI | None = None,
         *,
         syncstore: SyncStore | str | os.PathLike[str],
+        syncstore_passphrase: str | None = None,
         full_members: bool = True,
         **options: Any,
     ) -> None:
         if taken := {"sync_store", "state_store"} & options.keys():
             raise TypeError(f"{' and '.join(sorted(taken))}: the store given as syncstore is both")
         if isinstance(syncstore, SyncStore):
+            if syncstore_passphrase is not None:
+                raise TypeError("syncstore_passphrase: the store given as syncstore is open already")
             store = syncstore
         else:
-            store = SyncStore.open(syncstore, user_id=mxid or None, device_id=device_id or None)
+            store = SyncStore.open(
+                syncstore, user_id=mxid or None, device_id=device_id or None, passphrase=syncstore_passphrase
+            )
         _check_account(store, mxid or store.user_id, device_id)
         self.syncstore = store
         self._tokens = MautrixSyncStore(store)
