@@ -120,14 +120,16 @@ def test_p32_the_bytes_that_came_are_stored_not_what_mautrix_made_of_them(server
 
 def test_a_body_that_python_cannot_read_is_stored_nevertheless(server: Server, path: Path) -> None:
     deep = b"[" * 200_000 + b"]" * 200_000
-    server.say(joined("s1", message("$1")).done()[:-1] + b', "x": ' + deep + b"}", Body("s2").join(ROOM, message("$2")))
+    first = joined("s1", message("$1")).key("device_one_time_keys_count", {"signed_curve25519": 50})
+    server.say(first.done()[:-1] + b', "x": ' + deep + b"}", Body("s2").join(ROOM, message("$2")))
 
     async def run() -> None:
         async with bot(server, path) as client:
-            heard = noted(client, EventType.ROOM_MESSAGE)
+            heard, counts = noted(client, EventType.ROOM_MESSAGE), noted(client, InternalEventType.DEVICE_OTK_COUNT)
             client.start(None)
             await until(lambda: heard)
             assert ids(heard) == ["$2"]
+            assert counts[0].signed_curve25519 == 50
             assert client.syncstore.room(ROOM).event("$1") is not None
 
     asyncio.run(run())
