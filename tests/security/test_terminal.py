@@ -38,6 +38,7 @@ READS: dict[str, list[list[str]]] = {
     "sql": [[f"select * from {view}"] for view in VIEWS],
     "info": [[]],
     "check": [[]],
+    "consumers": [[]],
     "accounts": [[]],
 }
 _REFUSALS = [
@@ -46,6 +47,7 @@ _REFUSALS = [
     ["event", f"$none{POISON}"],
     ["state", ROOM, "--at", POISON],
     ["forget", POISON],
+    ["consumers", "--forget", POISON],
     ["sql", f"select '{POISON}"],
     ["sql", f'select "{POISON}" from none'],
     ["sql", "select 1", "-p", POISON, "x"],
