@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from syncstore.ingest import SyncStore
-from syncstore.model.change import Arrival, Change
+from syncstore.model.change import Arrival, Change, Consumer
 from syncstore.model.outgoing import Outgoing
 from syncstore.model.records import Applied, Event, Filled, Gap, Info, Page, StrippedEvent
 from syncstore.model.room_records import Member, Receipt
@@ -43,6 +43,7 @@ __all__ = [
     "Applied",
     "Arrival",
     "Change",
+    "Consumer",
     "Event",
     "Filled",
     "Gap",

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from syncstore.later import Later
-from syncstore.model.change import Arrival, Change
+from syncstore.model.change import Arrival, Change, Consumer
 from syncstore.sending import Sending
 from syncstore.store.connection import Connections
 
@@ -61,6 +61,20 @@ class Following(Sending):
             batch = consumers.fetch(self._connections, name, limit)
             yield batch.arrivals
             consumers.acknowledge(self._connections, name, batch)
+
+    def consumers(self) -> list[Consumer]:
+        """Who reads the store by name: `consume`, `to_device` and `device_lists`. Counts what waits for each."""
+        with self._connections.read() as cursor:
+            return consumers.consumers(cursor)
+
+    def forget_consumer(self, name: str) -> None:
+        """Let nothing wait any more for a consumer that is gone; one that asks again under its name is a new one.
+
+        To-device messages that all others have acknowledged go; those that nobody has acknowledged wait on. Raises
+        NotFoundError if the store knows no such name.
+        """
+        consumers.forget(self._connections, name)
+        self._connections.checkpoint()  # keys were in the messages
 
     def close(self) -> None:
         """Close the file; redacted bytes still in its WAL leave it now."""

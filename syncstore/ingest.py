@@ -174,7 +174,10 @@ class SyncStore(Searching):
         keep: how many of the newest events shall stay, 1 or more. before: drop what was sent earlier, in milliseconds
         by the senders' clocks; an event is only dropped with all that stand before it. Exactly one of them. As a rule
         a few events more stay, up to the next place with a token. What was dropped is a gap of kind `start`, and can be
-        filled again.
+        filled again. What no consumer was given yet goes too.
+
+        With `before` and without a room the change feed loses what it noted earlier, by our clock, but for what a
+        consumer of `consume` still needs. Who follows from a place that is gone is told by a change of kind `dropped`.
 
         Raises ValueError (not exactly one, keep below 1), NotFoundError (no such room).
         """

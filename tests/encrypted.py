@@ -40,7 +40,7 @@ SKIPPED = {
     "tests/faults/test_power.py": _WATCHED,
     "tests/faults/test_statements.py::test_p24_a_failure_in_the_midst": _WATCHED,
     "tests/cli/test_upkeep.py::test_p25_recover": "with its header an encrypted file loses its key",
-    "tests/adapters/test_nio.py": "a bot is given an encrypted store open; these name a path",
+    "tests/adapters/test_nio.py": "its bots name plain files by their path, or say themselves which is encrypted",
     "tests/fuzz/": "what is read does not depend on how the file is kept",
     "tests/bench/": "measures plain files",
     "tests/contract/test_wheel.py": "opens no store, and builds in an environment without the library",

@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import aiohttp
 import nio
 
 from syncstore.adapters.nio_asking import Asking, FailedError, read_body, refused
+from syncstore.adapters.nio_file import StoreFile
 from syncstore.adapters.nio_rooms import Batch, Rooms, read_batch, rooms_of, told_before
 from syncstore.errors import StaleBatchError, StoreLockedError, WireError
 from syncstore.ingest import SyncStore
@@ -39,18 +39,24 @@ class AsyncClient(nio.AsyncClient):  # type: ignore[misc]  # nio has no types
 
     syncstore: a path, or an open SyncStore, which then stays the caller's to close. By default the file
     `<user id>.syncstore.db` in nio's `store_path`, else in the working directory. It is opened with the login; a login
-    of another device than the file's makes the next sync an initial one (`SyncStore.rebind`). Everything else is nio's.
+    of another device than the file's makes the next sync an initial one (`SyncStore.rebind`). syncstore_passphrase: of
+    an encrypted file; without it, or with another one, a login raises PassphraseError and asks the server nothing.
+    Everything else is nio's.
 
     rooms and invited_rooms are there after `login` or `restore_login`; `knocked_rooms` likewise, by the stripped state
     that a knock brings.
     """
 
-    def __init__(self, *args: Any, syncstore: str | os.PathLike[str] | SyncStore | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        syncstore: str | os.PathLike[str] | SyncStore | None = None,
+        syncstore_passphrase: str | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(*args, **options)
         self.knocked_rooms: dict[str, nio.MatrixInvitedRoom] = {}
-        self._opened = self._lent = syncstore if isinstance(syncstore, SyncStore) else None
-        self._path = None if isinstance(syncstore, SyncStore) else syncstore
-        self._bound = False
+        self._file = StoreFile(syncstore, self.store_path, syncstore_passphrase)
         self._thread = ThreadPoolExecutor(1, "syncstore")
         self._asking = Asking(self)
         self._shown: object = _UNKNOWN
@@ -61,23 +67,33 @@ class AsyncClient(nio.AsyncClient):  # type: ignore[misc]  # nio has no types
     @property
     def syncstore(self) -> SyncStore:
         """The store. LocalProtocolError before the first login, unless an open one was given."""
-        if self._opened is None:
+        if self._file.store is None:
             raise nio.LocalProtocolError("the store is opened with the login: nobody has logged in yet")
-        return self._opened
+        return self._file.store
 
     # -- what nio does, with the store in it -----------------------------------------------------------------------
 
     def restore_login(self, user_id: str, device_id: str, access_token: str) -> None:
         """As nio does; then the rooms are those of the store. StoreError kinds, OtherAccountError."""
         super().restore_login(user_id, device_id, access_token)
-        self._open(user_id, device_id)
+        self._file.open(user_id, device_id, self.homeserver)
         self._show(*self._look())
         self._track(self.rooms)
+
+    async def login(self, *args: Any, **options: Any) -> nio.LoginResponse | nio.LoginError:
+        """As nio does; a store that is there and does not open is told before. StoreError kinds, OtherAccountError."""
+        await self._run(self._file.open_old, self.user)
+        return await super().login(*args, **options)
+
+    async def login_raw(self, *args: Any, **options: Any) -> nio.LoginResponse | nio.LoginError:
+        """As nio does; likewise."""
+        await self._run(self._file.open_old, self.user)
+        return await super().login_raw(*args, **options)
 
     async def receive_response(self, response: nio.Response) -> None:
         """As nio does; a login opens the store, and reads what it knows of rooms, without holding up the loop."""
         if isinstance(response, nio.LoginResponse):
-            await self._run(self._open, response.user_id, response.device_id)
+            await self._run(self._file.open, response.user_id, response.device_id, self.homeserver)
             await self._catch_up()
         await super().receive_response(response)
 
@@ -101,7 +117,7 @@ class AsyncClient(nio.AsyncClient):  # type: ignore[misc]  # nio has no types
             raise nio.LocalProtocolError("Not logged in.")
         if since is not None:
             _log.warning("since is not used: the store continues from its own token")
-        await self._run(self._open, self.user_id, self.device_id)
+        await self._run(self._file.open, self.user_id, self.device_id, self.homeserver)
         silent = limited = again = 0
         while True:
             await self._pause()
@@ -146,9 +162,8 @@ class AsyncClient(nio.AsyncClient):  # type: ignore[misc]  # nio has no types
         await super().close()
         await asyncio.to_thread(self._thread.shutdown)
         self._thread = ThreadPoolExecutor(1, "syncstore")
-        if self._opened is not None and self._lent is None:
-            await asyncio.to_thread(self._opened.close)
-            self._opened, self._bound = None, False
+        await asyncio.to_thread(self._file.close)
+        self._shown = _UNKNOWN
 
     # -- one turn --------------------------------------------------------------------------------------------------
 
@@ -238,22 +253,6 @@ class AsyncClient(nio.AsyncClient):  # type: ignore[misc]  # nio has no types
                 await self._on_event(decrypted or event, room)
 
     # -- the store and what nio knows of it ------------------------------------------------------------------------
-
-    def _open(self, user_id: str, device_id: str) -> None:
-        """Open the store for this login, if it is not open yet."""
-        if self._opened is None:
-            name = f"{quote(user_id, safe='@:')}.syncstore.db"
-            where = Path(self.store_path or "") / name if self._path is None else self._path
-            self._opened, self._shown = SyncStore.open(where, user_id=user_id), _UNKNOWN
-        if self._bound:
-            return
-        store = self._opened
-        if store.user_id != user_id:
-            raise nio.LocalProtocolError(f"the store {store.path} is of {store.user_id}, the login of {user_id}")
-        if device_id and store.device_id not in (None, device_id):
-            store.rebind(device_id)
-        store.bind(self.homeserver, device_id or None)
-        self._bound = True
 
     async def _catch_up(self) -> str | None:
         """The store's token; nio's rooms are those of the store then."""

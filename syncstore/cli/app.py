@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from syncstore.cli import (
+    consumers,
     encryption,
     file,
     login,
@@ -73,6 +74,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     sync.verify,
     rooms.forget,
     watch.watch,
+    consumers.consumers,
     sql.sql,
     file.check,
     file.info,

@@ -38,7 +38,8 @@ def prune(context: typer.Context, room: SomeRoom = None, keep: Keep = None, befo
     with places.writing(context) as store:
         room_id = None if room is None else store.room_named(room).room_id
         pruned = store.prune(room_id, keep=keep, before=ts)
-    show.line((f"dropped {pruned.events} events of {pruned.rooms} rooms", ""))
+    notes = f", {pruned.notes} notes of what changed" if pruned.notes else ""
+    show.line((f"dropped {pruned.events} events of {pruned.rooms} rooms{notes}", ""))
 
 
 def recover(damaged: Damaged, new: New = None, user: User = None, as_json: AsJson = False) -> None:

@@ -18,6 +18,7 @@ from syncstore.store.connection import Connections
 
 REGISTERED = "SELECT 1 FROM consumer WHERE name = ? AND stream = ?"
 REGISTER = "INSERT OR IGNORE INTO consumer (name, stream, seq, last_row, updated_at) VALUES (?, ?, 0, 0, ?)"
+ACKED = "UPDATE consumer SET updated_at = ? WHERE name = ? AND stream = 'to_device'"
 WAITING = """
     SELECT m.id, m.sender, m.type, m.content, m.batch FROM to_device_message m
     WHERE NOT m.acked AND NOT EXISTS (SELECT 1 FROM to_device_done d WHERE d.message = m.id AND d.name = ?)
@@ -30,6 +31,8 @@ DONE_BY_ALL = """
         SELECT 1 FROM consumer c WHERE c.stream = 'to_device'
             AND NOT EXISTS (SELECT 1 FROM to_device_done d WHERE d.message = m.id AND d.name = c.name))
 """
+DONE_BY_SOME = "SELECT DISTINCT message FROM to_device_done"
+FORGET_CONSUMER = "DELETE FROM to_device_done WHERE name = ?"
 FORGET_DONE = "DELETE FROM to_device_done WHERE message = ?"
 KEEP_DIGEST = "UPDATE to_device_message SET acked = 1, content = ?, extra = NULL WHERE id = ?"
 SWEEP = "DELETE FROM to_device_message WHERE acked AND batch < (SELECT max(batch) FROM to_device_message)"
@@ -54,13 +57,22 @@ def acknowledge(connections: Connections, name: str, ids: Iterable[int]) -> None
     Raises NotFoundError for a consumer that never asked.
     """
     with connections.write(durable=True) as cursor:
-        if cursor.execute(REGISTERED, (name, "to_device")).fetchone() is None:
+        cursor.execute(ACKED, (int(time.time() * 1000), name))
+        if not cursor.rowcount:
             raise NotFoundError(f"the inbox has no consumer {name}")
         for number in ids:
             if cursor.execute(IS_WAITING, (number,)).fetchone() is not None:
                 cursor.execute(MARK_DONE, (name, number))
                 _drop_if_done(cursor, number)
         cursor.execute(SWEEP)
+
+
+def forget_consumer(cursor: sqlite3.Cursor, name: str) -> None:
+    """Messages that waited for this consumer alone are done; those that nobody has acknowledged wait on."""
+    cursor.execute(FORGET_CONSUMER, (name,))
+    for (number,) in cursor.execute(DONE_BY_SOME).fetchall():
+        _drop_if_done(cursor, number)
+    cursor.execute(SWEEP)
 
 
 def digest(content: str) -> str:

@@ -62,17 +62,35 @@ PUT_GAP = """
 """
 
 
+# Notes follow each other as their commits do; clocks need not, so all from the first commit that is young enough stay.
+NEWEST_OLD_NOTE = """
+    SELECT max(seq) FROM touched
+    WHERE seq < coalesce((SELECT min(seq) FROM consumer WHERE stream = 'events'), 9223372036854775807)
+        AND batch < coalesce((SELECT min(id) FROM batch WHERE received_at >= ?), 9223372036854775807)
+"""
+DROP_NOTES = "DELETE FROM touched WHERE seq < ?"
+# Who has not read so far finds it first. The newest number of the feed stays given.
+MARK_DROPPED = """
+    UPDATE touched SET room = 0, what = 'dropped', op = 'remove', type = NULL, key = NULL, first_row = NULL,
+        last_row = NULL, origin = NULL
+    WHERE seq = ? AND what <> 'dropped'
+"""
+
+
 class Pruned(NamedTuple):
-    """What was dropped: rooms that lost history, and events, those too that stay as state without a place."""
+    """What was dropped: rooms that lost history, events, those too that stay as state without a place, and notes of
+    the change feed."""
 
     rooms: int
     events: int
+    notes: int
 
 
 def prune(connections: Connections, room_id: str | None, *, keep: int | None, before: int | None) -> Pruned:
     """Drop what is older than the newest `keep` events of a room, or than `before` (milliseconds).
 
-    One transaction for each room. The newest event of a room always stays.
+    One transaction for each room. The newest event of a room always stays. With `before` and all rooms the notes of
+    older commits go too.
     """
     with connections.read() as cursor:
         numbers = [number for (number,) in cursor.execute(ROOMS, (room_id,))]
@@ -81,9 +99,10 @@ def prune(connections: Connections, room_id: str | None, *, keep: int | None, be
         dropped = _prune_room(connections, number, keep, before)
         rooms += dropped > 0
         events += dropped
+    notes = 0 if before is None or room_id is not None else _drop_notes(connections, before)
     search.purge(connections)
     connections.checkpoint()
-    return Pruned(rooms, events)
+    return Pruned(rooms, events, notes)
 
 
 def _prune_room(connections: Connections, room: int, keep: int | None, before: int | None) -> int:
@@ -100,6 +119,14 @@ def _prune_room(connections: Connections, room: int, keep: int | None, before: i
         write.touch(room, "gap")
         finish_page(write)
         return dropped
+
+
+def _drop_notes(connections: Connections, before: int) -> int:
+    """Drop the notes of commits before a time, but none that a consumer of events still needs; a mark takes their place
+    (decision 0019)."""
+    with connections.write() as cursor:
+        (newest,) = cursor.execute(NEWEST_OLD_NOTE, (before,)).fetchone()
+        return cursor.execute(DROP_NOTES, (newest,)).rowcount + cursor.execute(MARK_DROPPED, (newest,)).rowcount
 
 
 def _wanted(write: Write, room: int, keep: int | None, before: int | None) -> Place | None:

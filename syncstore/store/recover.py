@@ -218,4 +218,5 @@ def _mend(cursor: sqlite3.Cursor, saved: list[Saved], lacking: Iterable[int]) ->
     derive_rooms(write)
     cursor.execute(AFTER_CONSUMERS, (write.batch,))
     write.touch(ACCOUNT, "device")
+    write.touch(ACCOUNT, "dropped", "remove")  # whatever was lost, notes too: nobody can say what has changed
     finish_page(write)

@@ -18,7 +18,7 @@ from mautrix.types import EventType, Filter, FilterID, RoomEventFilter, RoomFilt
 
 from syncstore import SyncStore
 from syncstore.adapters.mautrix import Client, LoggedOutError, MautrixSyncStore, feed
-from syncstore.errors import FilterError, OtherAccountError, UnknownTokenError
+from syncstore.errors import FilterError, OtherAccountError, PassphraseError, UnknownTokenError
 from syncstore.model.filters import default_filter
 from syncstore.sync.pace import Pace
 from tests.adapters.mautrix_lab import Server, bot, synced, until
@@ -120,14 +120,16 @@ def test_p32_the_bytes_that_came_are_stored_not_what_mautrix_made_of_them(server
 
 def test_a_body_that_python_cannot_read_is_stored_nevertheless(server: Server, path: Path) -> None:
     deep = b"[" * 200_000 + b"]" * 200_000
-    server.say(joined("s1", message("$1")).done()[:-1] + b', "x": ' + deep + b"}", Body("s2").join(ROOM, message("$2")))
+    first = joined("s1", message("$1")).key("device_one_time_keys_count", {"signed_curve25519": 50})
+    server.say(first.done()[:-1] + b', "x": ' + deep + b"}", Body("s2").join(ROOM, message("$2")))
 
     async def run() -> None:
         async with bot(server, path) as client:
-            heard = noted(client, EventType.ROOM_MESSAGE)
+            heard, counts = noted(client, EventType.ROOM_MESSAGE), noted(client, InternalEventType.DEVICE_OTK_COUNT)
             client.start(None)
             await until(lambda: heard)
             assert ids(heard) == ["$2"]
+            assert counts[0].signed_curve25519 == 50
             assert client.syncstore.room(ROOM).event("$1") is not None
 
     asyncio.run(run())
@@ -494,6 +496,23 @@ def test_a_store_of_another_account_is_refused(server: Server, path: Path) -> No
             Client(UserID(ANN), base_url=server.url, token="secret", syncstore=path, sync_store=None)
 
     asyncio.run(run())
+
+
+def test_an_encrypted_file_needs_its_passphrase(server: Server, path: Path) -> None:
+    async def run() -> None:
+        async with bot(server, path, syncstore_passphrase="right") as client:
+            assert client.syncstore.user_id == ME
+        for passphrase in (None, "another"):
+            with pytest.raises(PassphraseError):
+                Client(UserID(ME), base_url=server.url, syncstore=path, syncstore_passphrase=passphrase)
+        client = Client(UserID(ME), base_url=server.url, syncstore=path, syncstore_passphrase="right")
+        with pytest.raises(TypeError, match="is open already"):
+            Client(UserID(ME), base_url=server.url, syncstore=client.syncstore, syncstore_passphrase="right")
+        await client.api.session.close()
+        client.syncstore.close()
+
+    asyncio.run(run())
+    assert not server.seen
 
 
 def test_a_login_as_somebody_else_is_noticed(server: Server, path: Path) -> None:

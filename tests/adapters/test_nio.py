@@ -15,7 +15,7 @@ import pytest
 
 from syncstore import SyncStore
 from syncstore.adapters.nio import AsyncClient
-from syncstore.errors import FilterError, UnknownTokenError
+from syncstore.errors import FilterError, OtherAccountError, PassphraseError, UnknownTokenError
 from tests.adapters.conftest import bodies, bot
 from tests.store.bodies import (
     ANN,
@@ -533,3 +533,63 @@ def test_without_a_path_the_file_stands_beside_nios_own(flaky: Flaky, tmp_path: 
     asyncio.run(run())
     with SyncStore.open(tmp_path / f"{ME}.syncstore.db", create=False) as store:
         assert store.token == "s2"
+
+
+@pytest.fixture
+def no_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """nio asks no server anything."""
+
+    async def send(*args: object, **options: object) -> None:
+        raise AssertionError("a request was made")
+
+    monkeypatch.setattr(nio.AsyncClient, "send", send)
+
+
+@pytest.mark.parametrize("passphrase", [None, "another"])
+def test_without_its_passphrase_an_encrypted_file_is_refused_before_any_request(
+    path: Path, passphrase: str | None, no_requests: None
+) -> None:
+    SyncStore.open(path, user_id=ME, passphrase="right").close()
+
+    async def run() -> None:
+        client = AsyncClient("https://x", "me", syncstore=path, syncstore_passphrase=passphrase)
+        with pytest.raises(PassphraseError):
+            client.restore_login(ME, "D", "token")
+        with pytest.raises(PassphraseError):
+            await client.login("secret")
+        with pytest.raises(PassphraseError):
+            await client.login_raw({"type": "m.login.token", "token": "t"})
+        await client.close()
+
+    asyncio.run(run())
+
+
+def test_an_encrypted_file_is_made_opened_and_opened_again_after_a_close(flaky: Flaky, path: Path) -> None:
+    async def run() -> None:
+        client = AsyncClient(flaky.url, ME, syncstore=path, syncstore_passphrase="right")
+        client.restore_login(ME, "D", "token")
+        await client.sync()
+        await client.close()
+        await client.sync()
+        assert list(client.rooms) == [ROOM]
+        await client.close()
+
+    asyncio.run(run())
+    with pytest.raises(PassphraseError):
+        SyncStore.open(path)
+    with SyncStore.open(path, passphrase="right") as store:
+        assert store.token == "s2"
+        with pytest.raises(TypeError, match="is open already"):
+            AsyncClient(flaky.url, ME, syncstore=store, syncstore_passphrase="right")
+
+
+def test_a_file_of_somebody_else_is_refused_before_a_login_makes_a_device(path: Path, no_requests: None) -> None:
+    SyncStore.open(path, user_id=ME).close()
+
+    async def run() -> None:
+        client = AsyncClient("https://x", ANN, syncstore=path)
+        with pytest.raises(OtherAccountError):
+            await client.login("secret")
+        await client.close()
+
+    asyncio.run(run())

@@ -21,6 +21,14 @@ def test_p26_prune_and_compact(store: Path, run: Run) -> None:
     assert run("check").out == "ok\n"
 
 
+def test_prune_before_a_day_drops_older_notes_of_changes(store: Path, run: Run) -> None:
+    with SyncStore.open(store) as opened, opened._connections.write() as cursor:
+        cursor.execute("UPDATE batch SET received_at = 0")
+    assert "notes of what changed" in run("prune", "--before", "2001-01-01").out
+    rows = json.loads(run("sql", "SELECT kind FROM changes ORDER BY seq LIMIT 1", "--json").out)
+    assert rows == [{"kind": "dropped"}]
+
+
 def test_prune_must_be_told_what_to_keep(store: Path, run: Run) -> None:
     assert run("prune").code == 2
     assert run("prune", "--keep", 1, "--before", "2026-01-01").code == 2

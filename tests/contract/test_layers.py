@@ -51,7 +51,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "rich": ("cli",),
     "platformdirs": ("cli",),
     "mautrix": ("adapters/mautrix",),
-    "nio": ("adapters/nio.py", "adapters/nio_rooms.py", "adapters/nio_asking.py"),
+    "nio": ("adapters/nio.py", "adapters/nio_file.py", "adapters/nio_rooms.py", "adapters/nio_asking.py"),
     "aiohttp": ("adapters",),
     "keyring": ("net/tokens.py", "cli/passphrase.py"),
     "sqlite3": ("store", "reads.py", "room.py", "cli/sql.py"),

@@ -118,7 +118,17 @@ def test_nio_raises_on_what_is_no_event_and_meets_it_again() -> None:
 
 
 def test_the_adapter_hides_nothing_of_nio_by_a_name() -> None:
-    meant = {"__init__", "__doc__", "__module__", "close", "receive_response", "restore_login", "stop_sync_forever"}
+    meant = {
+        "__init__",
+        "__doc__",
+        "__module__",
+        "close",
+        "login",
+        "login_raw",
+        "receive_response",
+        "restore_login",
+        "stop_sync_forever",
+    }
     theirs = {*dir(nio.AsyncClient), *vars(nio.AsyncClient("https://x"))}
     assert set(vars(AsyncClient)) & theirs == meant | {"sync", "sync_forever"}
 

@@ -1,4 +1,4 @@
-"""The inbox under batches, snapshots that repeat, consumers that lag, and restarts: each gets each message once."""
+"""The inbox: batches, snapshots that repeat, consumers that lag or are forgotten, restarts; each message comes once."""
 
 from __future__ import annotations
 
@@ -64,6 +64,13 @@ class InboxMachine(RuleBasedStateMachine):
         some = [waiting[at] for at in chosen if at < len(waiting)]
         self.store.ack([message.id for message in some], name)
         self.done[name] |= {message.content["key"] for message in some}
+
+    @rule(name=st.sampled_from(NAMES))
+    def forget(self, name: str) -> None:
+        """What it alone had not done goes; asking again it gets what is left, also what it had done before."""
+        self.store.forget_consumer(name)
+        (other,) = (one for one in NAMES if one != name)
+        self.done[name] = set(self.done[other])
 
     @rule()
     def reopen(self) -> None:

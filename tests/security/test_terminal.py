@@ -39,6 +39,7 @@ READS: dict[str, list[list[str]]] = {
     "sql": [[f"select * from {view}"] for view in VIEWS],
     "info": [[]],
     "check": [[]],
+    "consumers": [[]],
     "accounts": [[]],
 }
 _REFUSALS = [
@@ -49,6 +50,7 @@ _REFUSALS = [
     ["search", "own", "--room", POISON],
     ["search", "\x1b\u202e"],
     ["forget", POISON],
+    ["consumers", "--forget", POISON],
     ["sql", f"select '{POISON}"],
     ["sql", f'select "{POISON}" from none'],
     ["sql", "select 1", "-p", POISON, "x"],

@@ -139,6 +139,120 @@ def test_p33_forgetting_a_room_tells_no_id(room: Feed) -> None:
     ]
 
 
+# -- notes that are dropped --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def aged(room: Feed) -> Feed:
+    """A store whose batches came a millisecond after each other, long before what they tell of."""
+    for number in range(8):
+        room.take(room.next.join(ROOM, message(f"${number}.a"), message(f"${number}.b"), topic(f"$t{number}", "x")))
+    with room.store._connections.write() as cursor:
+        cursor.execute("UPDATE batch SET received_at = id")
+    return room
+
+
+def test_p33_who_has_not_read_what_is_dropped_is_told_so_and_nobody_else(aged: Feed, sql: Sql) -> None:
+    store = aged.store
+    whole = store.changes(0)
+    mark = max(one.seq for one in whole if one.batch < 5)
+    dropped = store.prune(before=5)
+    assert (dropped.events, dropped.notes) == (0, mark)
+    for since in range(store.last_change + 1):
+        found = store.changes(since)
+        if since < mark:
+            told, *found = found
+            assert told == Change(mark, 4, "dropped", None, None, None, None, "remove", None)
+        assert found == [one for one in whole if one.seq > max(since, mark)]
+    assert sql("SELECT count(*) FROM touched") == [(store.last_change - mark + 1,)]
+    assert store.prune(before=5).notes == 0
+    assert store.prune(before=6).notes > 1  # the older mark goes too
+    assert [one.kind for one in store.changes(0)].count("dropped") == 1
+    assert store.check() == []
+
+
+def test_p33_numbers_go_on_when_all_notes_are_dropped(aged: Feed) -> None:
+    store, newest = aged.store, aged.store.last_change
+    assert store.prune(before=50).notes == newest == store.last_change
+    assert [(one.seq, one.kind) for one in store.changes(0)] == [(newest, "dropped")]
+    assert store.changes(newest) == []
+    aged.take(aged.next.join(ROOM, message("$new")))
+    assert [one.event_id for one in store.changes(newest) if one.kind == "event"] == ["$new"]
+
+
+def test_p33_only_a_time_for_the_whole_store_drops_notes(aged: Feed) -> None:
+    before = aged.store.changes(0)
+    assert aged.store.prune(ROOM, before=5).notes == aged.store.prune(keep=1000).notes == 0
+    assert aged.store.changes(0) == before
+
+
+def test_p33_a_clock_that_was_set_back_drops_no_note_too_many(aged: Feed) -> None:
+    """The third commit says that it came late: what followed it is younger, whatever its clock said."""
+    with aged.store._connections.write() as cursor:
+        cursor.execute("UPDATE batch SET received_at = 50 WHERE id = 3")
+    aged.store.prune(before=5)
+    assert {one.batch for one in aged.store.changes(0) if one.kind != "dropped"} == set(range(3, 10))
+
+
+def test_p33_a_subscriber_that_was_too_slow_is_told_what_it_missed(aged: Feed) -> None:
+    store, heard, busy, go_on = aged.store, list[Change](), threading.Event(), threading.Event()
+
+    def follow(changes: list[Change]) -> None:
+        heard.extend(changes)
+        busy.set()
+        assert go_on.wait(10)
+
+    store.subscribe(follow)
+    aged.take(aged.next.join(ROOM, message("$heard")))
+    assert busy.wait(10)
+    aged.take(aged.next.join(ROOM, message("$missed")))
+    with store._connections.write() as cursor:
+        cursor.execute("UPDATE batch SET received_at = 0")
+    store.prune(before=5)
+    aged.take(aged.next.join(ROOM, message("$after")))
+    go_on.set()
+    store.close()
+    assert [one.event_id or one.kind for one in heard if one.kind in ("event", "dropped")] == [
+        "$heard",
+        "dropped",
+        "$after",
+    ]
+
+
+def test_p33_what_a_consumer_still_needs_is_not_dropped(aged: Feed) -> None:
+    store = aged.store
+    assert ids(store) == ids(store, "gone") == []
+    aged.take(aged.next.join(ROOM, message("$b"), message("$c")))
+    assert ids(store, limit=1) == [("$b", "live")]
+    aged.take(aged.next.join(ROOM, message("$d")))
+    with store._connections.write() as cursor:
+        cursor.execute("UPDATE batch SET received_at = 0")
+    store.prune(before=5)
+    assert ids(store) == [("$c", "live"), ("$d", "live")]
+    store.prune(before=5)
+    assert ids(store, "gone") == [("$b", "live"), ("$c", "live"), ("$d", "live")]
+    aged.take(aged.next.data("m.direct", {}))
+    assert ids(store) == ids(store, "gone") == []
+    aged.take(aged.next.join(ROOM, message("$e")))
+    assert ids(store) == [("$e", "live")]
+    with store._connections.write() as cursor:
+        cursor.execute("UPDATE batch SET received_at = 0")
+    held = len(store.changes(0))
+    store.forget_consumer("gone")
+    store.prune(before=5)
+    assert len(store.changes(0)) < held
+    assert ids(store) == []
+
+
+def test_p33_who_follows_a_file_that_was_recovered_reads_all_anew(aged: Feed, path: Path) -> None:
+    seen = aged.store.last_change
+    aged.store.close()
+    new = path.with_name("new.db")
+    SyncStore.recover(path, new)
+    with SyncStore.open(new) as store:
+        assert "dropped" in {one.kind for one in store.changes(seen)}
+
+
 # -- consumers ---------------------------------------------------------------------------------------------------------
 
 
@@ -226,3 +340,37 @@ def test_p34_a_redacted_event_comes_stripped_and_a_forgotten_one_not(room: Feed)
     room.take(room.next.join(ROOM, message("$c")))
     room.store.forget(ROOM)
     assert ids(room.store) == []
+
+
+def test_p34_consumers_tell_where_they_are_and_what_waits(room: Feed, path: Path) -> None:
+    store = room.store
+    assert ids(store, "old") == []
+    begun = store.last_change
+    room.take(room.next.join(ROOM, message("$b"), message("$c"), topic("$t", "x")))
+    room.take(room.next.data("m.direct", {}))
+    assert ids(store, "new") == []
+    assert ids(store, "old", limit=2) == [("$b", "live"), ("$c", "live")]
+    with SyncStore.open(path, read_only=True) as reader:
+        found = {one.name: (one.stream, one.waiting) for one in reader.consumers()}
+    assert found == {"old": ("events", 1), "new": ("events", 0)}
+    new, old = store.consumers()
+    assert old.seq is not None and begun < old.seq < store.last_change == new.seq
+    assert 0 <= new.updated_ts <= old.updated_ts
+
+
+def test_p34_a_forgotten_consumer_that_asks_again_begins_now(room: Feed) -> None:
+    store = room.store
+    assert ids(store) == ids(store, "other") == []
+    room.take(room.next.join(ROOM, message("$b")))
+    store.forget_consumer("bot")
+    assert [one.name for one in store.consumers()] == ["other"]
+    assert ids(store) == []
+    assert ids(store, "other") == [("$b", "live")]
+
+
+def test_p34_a_consumer_that_is_forgotten_while_it_works_is_told(room: Feed) -> None:
+    assert ids(room.store) == []
+    room.take(room.next.join(ROOM, message("$b")))
+    with pytest.raises(StaleBatchError, match="or forgot it"), room.store.consume("bot"):
+        room.store.forget_consumer("bot")
+    assert room.store.consumers() == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from syncstore import SyncStore
+from syncstore import Consumer, SyncStore
 from syncstore.errors import NotFoundError
 from tests.store.bodies import ANN, BOB, Body
 from tests.store.conftest import Feed, Sql, plant
@@ -150,3 +150,55 @@ def test_p35_key_counts_are_what_the_server_said_last(feed: Feed) -> None:
     found = feed.store.device_keys()
     assert found.one_time_key_counts == {"signed_curve25519": 7}
     assert found.unused_fallback_key_types == ["signed_curve25519"]
+
+
+def test_p35_a_consumer_that_is_forgotten_holds_nothing_up(feed: Feed, sql: Sql) -> None:
+    assert keys(feed.store, "keys") == keys(feed.store, "gone") == []
+    feed.take(inbox(feed.next, 1, 2, 3))
+    ack(feed.store, 2, "keys")
+    assert sql("SELECT count(*) FROM to_device") == [(3,)]
+    feed.store.forget_consumer("gone")
+    assert [one.content["key"] for one in feed.store.to_device("keys")] == [3]
+    assert sql("SELECT count(*) FROM to_device") == [(1,)]
+    assert sql("SELECT count(*) FROM to_device_done") == [(0,)]
+    assert feed.store.check() == []
+    feed.snapshot(inbox(feed.next, 1, 2, 3))
+    assert keys(feed.store, "keys") == [3]
+    with pytest.raises(NotFoundError, match="no consumer gone"):
+        feed.store.forget_consumer("gone")
+
+
+def test_p35_what_nobody_has_acknowledged_waits_also_when_no_consumer_is_left(feed: Feed) -> None:
+    assert keys(feed.store, "keys") == keys(feed.store, "gone") == []
+    feed.take(inbox(feed.next, 1, 2))
+    ack(feed.store, 1, "gone")
+    feed.store.forget_consumer("gone")
+    feed.store.forget_consumer("keys")
+    assert feed.store.consumers() == []
+    assert keys(feed.store, "new") == [1, 2]
+
+
+def test_p35_nothing_of_what_waited_for_a_forgotten_consumer_is_left_in_the_file(feed: Feed, path: Path) -> None:
+    assert keys(feed.store, "keys") == keys(feed.store, "gone") == []
+    feed.take(feed.next.to_device({"key": "a secret key"}))
+    ack(feed.store, 1, "keys")
+    feed.store.forget_consumer("gone")
+    feed.store.close()
+    assert b"a secret key" not in path.read_bytes()
+
+
+def test_p35_consumers_tell_what_waits_for_them_and_since_when(feed: Feed, sql: Sql) -> None:
+    assert keys(feed.store, "keys") == []
+    feed.store.device_lists("keys")
+    with feed.store._connections.write() as cursor:
+        cursor.execute("UPDATE consumer SET updated_at = 1000")
+    feed.take(inbox(feed.next, 1, 2).key("device_lists", {"changed": [ANN], "left": [BOB]}))
+    assert feed.store.consumers() == [
+        Consumer("keys", "device_lists", 0, 1000, 2),
+        Consumer("keys", "to_device", None, 1000, 2),
+    ]
+    ack(feed.store, 1, "keys")
+    feed.store.ack_device_lists(feed.store.device_lists("keys"), "keys")
+    lists, messages = feed.store.consumers()
+    assert (lists.seq, lists.waiting, messages.waiting) == (feed.store.seq, 0, 1)
+    assert min(lists.updated_ts, messages.updated_ts) > 1000

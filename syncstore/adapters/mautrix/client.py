@@ -16,6 +16,7 @@ from mautrix.types import (
     JSON,
     DeviceID,
     Event,
+    EventType,
     Filter,
     FilterID,
     Member,
@@ -30,6 +31,7 @@ from mautrix.types import (
 
 from syncstore.adapters.mautrix.feed import Feed, finished
 from syncstore.adapters.mautrix.handed import Json, decoded, events, objects
+from syncstore.adapters.mautrix.inbox import Inbox
 from syncstore.adapters.mautrix.state_store import MautrixStateStore
 from syncstore.adapters.mautrix.sync_store import MautrixSyncStore
 from syncstore.errors import FilterError, NotFoundError, OtherAccountError, StaleBatchError
@@ -43,7 +45,8 @@ _STALE_TRIES = 5
 class Client(Base):
     """mautrix's `Client`, whose syncs are kept in a store: `client.syncstore`.
 
-    syncstore: a store, or the path of one, which is made if there is none. full_members: mautrix hands every state
+    syncstore: a store, or the path of one, which is made if there is none. syncstore_passphrase: of an encrypted file
+    that is given by its path. full_members: mautrix hands every state
     event to a bot's handlers, so a lazily loaded member would look like one who has just joined; false loads them
     lazily nevertheless. Everything else as mautrix has it, but for `sync_store` and `state_store`: the store is both.
 
@@ -57,15 +60,20 @@ class Client(Base):
         api: HTTPAPI | None = None,
         *,
         syncstore: SyncStore | str | os.PathLike[str],
+        syncstore_passphrase: str | None = None,
         full_members: bool = True,
         **options: Any,
     ) -> None:
         if taken := {"sync_store", "state_store"} & options.keys():
             raise TypeError(f"{' and '.join(sorted(taken))}: the store given as syncstore is both")
         if isinstance(syncstore, SyncStore):
+            if syncstore_passphrase is not None:
+                raise TypeError("syncstore_passphrase: the store given as syncstore is open already")
             store = syncstore
         else:
-            store = SyncStore.open(syncstore, user_id=mxid or None, device_id=device_id or None)
+            store = SyncStore.open(
+                syncstore, user_id=mxid or None, device_id=device_id or None, passphrase=syncstore_passphrase
+            )
         _check_account(store, mxid or store.user_id, device_id)
         self.syncstore = store
         self._tokens = MautrixSyncStore(store)
@@ -75,6 +83,8 @@ class Client(Base):
         )
         self._feed = Feed(self, store, default_filter(full_members=full_members))
         self._fatal: Exception | None = None
+        self._inbox = Inbox(self, store)
+        self.add_event_middleware(EventType.ROOM_ENCRYPTED, self._inbox.come_first)
 
     # -- the loop
 
@@ -95,6 +105,7 @@ class Client(Base):
     async def _try_start(self, filter_data: FilterID | Filter | None) -> None:
         self._fatal = None
         await super()._try_start(filter_data)
+        await self._inbox.end()  # mautrix does not wait for what it cancels
         if self._fatal is not None:
             raise self._fatal
 
@@ -138,13 +149,19 @@ class Client(Base):
     def handle_sync(self, data: JSON) -> list[asyncio.Task[Any]]:
         """mautrix's own, and knocks: our own member event of each, with SyncStream.STATE.
 
+        With an OlmMachine to-device messages are those of the store's inbox, and handled first (`Inbox`).
+
         An invite that mautrix cannot read is left out, with a line in the log: it would end the handling of the rest.
         """
-        response = cast(Json, data)
+        response = dict(cast(Json, data))
+        first: list[asyncio.Task[Any]] = []
+        if self.crypto_enabled:
+            response.pop("to_device", None)
+            first = [self._inbox.receive()]
         rooms = response.get("rooms", {})
         invites = {id: entry for id, entry in rooms.get("invite", {}).items() if self._own(id, entry, "invite_state")}
         knocks = [self._own(id, entry, "knock_state") for id, entry in rooms.get("knock", {}).items()]
-        tasks: list[asyncio.Task[Any]] = super().handle_sync(
+        tasks: list[asyncio.Task[Any]] = first + super().handle_sync(
             cast(JSON, {**response, "rooms": {**rooms, "invite": invites}})
         )
         for knock in knocks:

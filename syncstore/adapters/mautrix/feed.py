@@ -71,7 +71,9 @@ class Feed:
         response, applied, token = await finished(commit)
         if response is None:
             self._client.log.error("a response is stored, but no handlers are run: Python cannot read it as JSON")
-            response = {"next_batch": token}
+            # Without its counts OlmMachine would take it that the server has no key of ours left.
+            keys = await asyncio.to_thread(store.device_keys)
+            response = {"next_batch": token, "device_one_time_keys_count": keys.one_time_key_counts}
         await self._rest(started, stands_still=applied.batch is None or token == held)
         return response
 
