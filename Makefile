@@ -58,7 +58,7 @@ types: $(BIN)/.installed ## strict types, tests included
 
 .PHONY: bench
 bench: $(BIN)/.bench ## measure speed (beside sqlite3 by hand, and peers), memory, start, disk; write docs/performance.md
-	$(BIN)/python -m benchmarks speed growth readers memory start disk --keep
+	$(BIN)/python -m benchmarks speed growth readers memory loop start disk --keep
 
 .PHONY: bench-peers
 bench-peers: $(BIN)/.bench ## measure speed beside stores in Go and Rust, which must be installed; write docs/performance.md

@@ -21,7 +21,7 @@ from typing import Any
 Json = dict[str, Any]
 DOCS = Path(__file__).parents[1] / "docs"
 # In the order of the page.
-SECTIONS = ("speed", "growth", "readers", "memory", "start", "disk", "native")
+SECTIONS = ("speed", "growth", "readers", "memory", "loop", "start", "disk", "native")
 
 _HEAD = """# Performance
 

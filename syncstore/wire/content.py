@@ -9,6 +9,7 @@ import msgspec
 
 from syncstore.model.batch import ODD_DUPLICATE_KEY, ODD_NUL, ODD_SURROGATE
 from syncstore.model.json_text import any_int
+from syncstore.wire.cuts import Cuts
 from syncstore.wire.mask import Mask, lone_surrogates, nesting
 
 MAX_NESTING = 500
@@ -26,8 +27,17 @@ class BadPart(Exception):  # noqa: N818 - not an error of the caller: it becomes
 class Source:
     """The body that parts are cut from: gives their bytes and text back as they were sent."""
 
-    def __init__(self, mask: Mask | None = None) -> None:
-        self._mask = mask
+    def __init__(self, mask: Mask | None = None, cuts: Cuts | None = None) -> None:
+        self._mask, self._cuts = mask, cuts
+
+    def whole(self, part: msgspec.Raw) -> msgspec.Raw:
+        """A room with all that was cut out of the body; it is then read as from a body of its own, `inside`."""
+        return part if self._cuts is None else msgspec.Raw(self._cuts.restore(part))
+
+    @property
+    def inside(self) -> Source:
+        """What the parts of a whole room are read from."""
+        return self if self._cuts is None else Source()
 
     @property
     def masked(self) -> bool:

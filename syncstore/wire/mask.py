@@ -28,7 +28,7 @@ _DEPTH = 64
 
 def is_utf8(body: bytes | bytearray) -> bool:
     """Whether the bytes are UTF-8, read in pieces so that a large body is never copied whole."""
-    if body.isascii():
+    if len(body) <= _CHUNK and body.isascii():
         return True
     decoder = codecs.getincrementaldecoder("utf-8")()
     view = memoryview(body)

@@ -10,6 +10,7 @@ import msgspec
 from syncstore.errors import WireError
 from syncstore.model.batch import Bad, Batch, Form, RoomEntry, Section, Typed
 from syncstore.wire.content import BadPart, Source
+from syncstore.wire.cuts import Cuts
 from syncstore.wire.entry import quick_rooms
 from syncstore.wire.event import checked_id, split_object
 from syncstore.wire.mask import Mask, is_utf8
@@ -35,7 +36,8 @@ _SECTIONS: tuple[tuple[str, Section], ...] = (
 _NAMES = {name for name, _ in _SECTIONS}
 _2015_SECTIONS = {"joined", "invited", "archived"}
 _STATE_AFTER = b'state_after"'  # the end of both its names
-_SMALL = 1 << 16  # bytes
+_SMALL, _LARGE = 1 << 16, 1 << 20  # bytes
+_WINDOW = 1 << 20
 _Unparsed = tuple[Section, str, dict[str, msgspec.Raw]]  # section, its name on the wire, room_id -> entry
 
 
@@ -53,6 +55,22 @@ def split_body(body: bytes | bytearray) -> tuple[dict[str, msgspec.Raw], Source]
         raise WireError(f"the response is no JSON object: {error}") from None
 
 
+def _split_large(body: bytes | bytearray) -> tuple[dict[str, msgspec.Raw], Source] | None:
+    """The same for a response whose rooms can be cut out, None for any other."""
+    if not is_utf8(body):
+        return None
+    cuts = Cuts(body)
+    try:
+        top = _KEYS.decode(cuts.rest)
+        plain = _NAMES.issuperset(_ROOMS.decode(top["rooms"]))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, KeyError):
+        return None
+    if not plain:
+        return None
+    rooms = top.pop("rooms")
+    return {"rooms": rooms} | {key: msgspec.Raw(cuts.restore(raw)) for key, raw in top.items()}, Source(cuts=cuts)
+
+
 def parse(body: bytes | bytearray) -> Batch:
     """Read one /sync response.
 
@@ -61,7 +79,8 @@ def parse(body: bytes | bytearray) -> Batch:
     next_batch.
     Source: Client-Server API, GET /sync; the 2015 draft (docs/wire-forms.md).
     """
-    top, source = split_body(body)
+    large = _split_large(body) if len(body) > _LARGE else None
+    top, source = large or split_body(body)
     next_batch = _token(source, top.pop("next_batch", None))
     batch = Batch(next_batch, "v3", len(body), iter(()))
     _read_rooms(batch, source, top.pop("rooms", None), body)
@@ -98,7 +117,7 @@ def _read_rooms(batch: Batch, source: Source, raw: msgspec.Raw | None, body: byt
         batch.rooms = iter(rooms)
         return
     sections = _sections(batch, source, raw)
-    batch.form = _form(body, sections)
+    batch.form = _form(body, source, sections)
     batch.rooms = _rooms(source, sections, batch.form)
 
 
@@ -123,16 +142,21 @@ def _sections(batch: Batch, source: Source, raw: msgspec.Raw) -> list[_Unparsed]
     return found
 
 
-def _form(body: bytes | bytearray, sections: list[_Unparsed]) -> Form:
+def _form(body: bytes | bytearray, source: Source, sections: list[_Unparsed]) -> Form:
     """2015 by the names of its sections, state_after by a room that has that key, else classic."""
     if any(name in _2015_SECTIONS for _, name, _ in sections):
         return "2015"
     # The bytes are asked first: most classic bodies never hold the word, and no room is split twice for it.
-    if _STATE_AFTER in body:
+    if _holds(body, _STATE_AFTER):
         for _, _, rooms in sections:
-            if any(_has_state_after(raw) for raw in rooms.values()):
+            if any(_has_state_after(source.whole(raw)) for raw in rooms.values()):
                 return "state_after"
     return "v3"
+
+
+def _holds(body: bytes | bytearray, word: bytes) -> bool:
+    """Whether a word occurs, looked for in pieces: other threads run in between."""
+    return any(body.find(word, at, at + _WINDOW + len(word)) >= 0 for at in range(0, len(body), _WINDOW))
 
 
 def _has_state_after(raw: msgspec.Raw) -> bool:
@@ -144,7 +168,8 @@ def _has_state_after(raw: msgspec.Raw) -> bool:
 
 def _rooms(source: Source, sections: list[_Unparsed], form: Form) -> Iterator[RoomEntry]:
     for section, name, rooms in sections:
-        for room_id, raw in rooms.items():
+        for room_id, part in rooms.items():
+            raw = source.whole(part)
             try:
                 checked_id(source, "room_id", room_id)
             except BadPart as error:
@@ -152,7 +177,7 @@ def _rooms(source: Source, sections: list[_Unparsed], form: Form) -> Iterator[Ro
                 entry.bad.append(Bad(None, f"rooms.{name}", None, error.code, str(error), source.raw(raw)))
                 yield entry
             else:
-                yield parse_room(source, room_id, section, raw, form)
+                yield parse_room(source.inside, room_id, section, raw, form)
 
 
 def _events(batch: Batch, source: Source, top: dict[str, msgspec.Raw], section: str) -> list[Typed]:
