@@ -249,8 +249,7 @@ class SyncStore(Searching):
 
     def check(self) -> list[str]:
         """What is wrong with the file, a line each: integrity, foreign keys, derived data. Empty if nothing is."""
-        with self._connections.read() as cursor:
-            return list(writing.check(cursor))
+        return list(writing.check(self._connections))
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

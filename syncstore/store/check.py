@@ -13,6 +13,7 @@ from syncstore.model.json_text import decode
 from syncstore.model.relation import replied_to
 from syncstore.model.text import is_text
 from syncstore.store import decryption, driver, room, search
+from syncstore.store.connection import Connections
 from syncstore.store.naming import derive
 from syncstore.store.room import RoomRow
 from syncstore.store.salvage import decoded
@@ -50,7 +51,7 @@ _DERIVED = [
 ]
 
 
-def check(cursor: sqlite3.Cursor) -> Iterator[str]:
+def check(connections: Connections) -> Iterator[str]:
     """One line for everything that is wrong; nothing for a sound file."""
     parts: list[tuple[str, Callable[[sqlite3.Cursor], Iterator[str]]]] = [
         ("the file", _file),
@@ -62,10 +63,13 @@ def check(cursor: sqlite3.Cursor) -> Iterator[str]:
     ]
     for what, part in parts:
         try:
-            yield from part(cursor)
+            # Each with a connection of its own: after damage one of SQLCipher reads nothing more.
+            with connections.read() as cursor:
+                yield from part(cursor)
         except Exception as error:
             # A damaged file may give anything for a value: what cannot be looked at is a problem, not an accident.
-            yield f"{what} cannot be read: {type(error).__name__}: {error}"
+            cause = error.__cause__ or error
+            yield f"{what} cannot be read: {type(cause).__name__}: {cause}"
 
 
 def _file(cursor: sqlite3.Cursor) -> Iterator[str]:

@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from syncstore.errors import StoreError
 from syncstore.store import driver
-from syncstore.store.failures import failures, is_locked
+from syncstore.store.failures import failures, is_damage, is_locked, is_spent
 from syncstore.store.key import Key
 
 BUSY_SECONDS = 30.0
@@ -59,7 +59,7 @@ def _into_wal(raw: sqlite3.Connection) -> None:
     while True:
         try:
             raw.execute("PRAGMA journal_mode = WAL")
-        except driver.errors("OperationalError") as error:
+        except driver.errors() as error:
             if not is_locked(error) or time.monotonic() > until:
                 raise
             time.sleep(_AGAIN_SECONDS)
@@ -125,8 +125,7 @@ class Connections:
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[sqlite3.Cursor]:
         """One transaction: all of it, or nothing. `durable`: on the disk when the block ends, not only in the WAL."""
-        with self._lock, failures(self.path):
-            raw = self._write_connection()
+        with self._lent_writer() as raw:
             # Before BEGIN: inside a transaction SQLite ignores it.
             self._set_synchronous(raw, "FULL" if durable else "NORMAL")
             cursor = raw.cursor()
@@ -145,13 +144,14 @@ class Connections:
         """
         if self._writer is None:
             return False
-        with self._lock, failures(self.path):
-            raw = self._write_connection()
+        with self._lent_writer() as raw:
             if not wait:
                 raw.execute("PRAGMA busy_timeout = 0")
             try:
                 busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            except driver.errors("OperationalError"):
+            except driver.errors() as error:
+                if is_damage(error):
+                    raise
                 return False
             finally:
                 raw.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
@@ -159,8 +159,8 @@ class Connections:
 
     def vacuum(self) -> bool:
         """Write the file anew without its free pages; False if a reader keeps the old pages in the WAL for now."""
-        with self._lock, failures(self.path):
-            self._write_connection().execute("VACUUM")
+        with self._lent_writer() as raw:
+            raw.execute("VACUUM")
         return self.checkpoint(wait=True)
 
     def copy_to(self, target: Path) -> None:
@@ -175,11 +175,26 @@ class Connections:
         """Close every connection; the last one to the file removes its WAL."""
         while self._idle:
             self._idle.pop().close()
+        self._close_writer()
+
+    def _close_writer(self) -> None:
         if self._lent is not None:
             self._lent.close()
             self._lent = None
         if self._writer is not None:
             self._writer.dispose()
+        self._synchronous = None
+
+    @contextmanager
+    def _lent_writer(self) -> Iterator[sqlite3.Connection]:
+        """The writer's connection, for one thread; where it could not read, the next one gets a new connection."""
+        with self._lock, failures(self.path):
+            try:
+                yield self._write_connection()
+            except driver.errors() as error:
+                if is_spent(error):
+                    self._close_writer()
+                raise
 
     def _write_connection(self) -> sqlite3.Connection:
         if self._writer is None:
@@ -213,7 +228,10 @@ class Reading:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         with self._failures:
             driver_of(self._pooled).rollback()
-            self._connections.give_back(self._pooled)
+            if is_spent(error):
+                self._pooled.close()
+            else:
+                self._connections.give_back(self._pooled)
         self._failures.__exit__(kind, error, trace)
 
 

@@ -16,13 +16,13 @@ from syncstore.store.query.state import EDITED, EVENT_COLUMNS
 
 POSITION = "SELECT seq, last_row FROM consumer WHERE name = ? AND stream = 'events'"
 BEGIN = "INSERT INTO consumer (name, stream, seq, last_row, updated_at) VALUES (?, 'events', ?, ?, ?)"
-# CROSS: in the order of the feed, whatever SQLite thinks of its length.
+# CROSS: in the order of the feed, whatever SQLite thinks of its length. `+`: by the numbers of the rows, never by the room.
 ARRIVALS = (
     "SELECT t.seq, e.id, t.origin,"
     + EVENT_COLUMNS
     + """
-    FROM touched t CROSS JOIN event e ON e.id BETWEEN t.first_row AND t.last_row AND e.room = t.room
-        JOIN room r ON r.id = e.room
+    FROM touched t CROSS JOIN event e ON e.id BETWEEN t.first_row AND t.last_row AND +e.room = t.room
+        CROSS JOIN room r ON r.id = e.room
     """
     + EDITED
     + """

@@ -16,7 +16,7 @@ from pathlib import Path
 from syncstore.errors import CorruptStoreError, StoreError, StoreLockedError
 from syncstore.store import driver
 from syncstore.store.durable import sync
-from syncstore.store.failures import failures
+from syncstore.store.failures import failures, is_damage
 from syncstore.store.file import open_file
 from syncstore.store.key import Key, new_salt
 
@@ -85,7 +85,9 @@ def _leave_wal(path: Path, key: Key | None) -> None:
     with closing(driver.connect(path, key, "mode=rw", timeout=0)) as raw:
         try:
             raw.execute("PRAGMA journal_mode = DELETE")
-        except driver.errors("OperationalError") as error:
+        except driver.errors() as error:
+            if is_damage(error):
+                raise
             raise StoreLockedError(f"{path} is open elsewhere, or cannot be locked: {error}") from None
 
 

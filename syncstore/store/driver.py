@@ -21,6 +21,9 @@ from syncstore.store.key import Key, new_salt
 MAGIC = b"SQLite format 3\x00"  # where an encrypted file has its salt
 _CIPHER = "sqlcipher3.dbapi2"
 _NO_KEY = "x'" + "00" * 32 + "'"
+# READWRITE, CREATE (the URI's mode takes away from them) and EXRESCODE: without it SQLCipher's module tells the kind of an
+# error, sqlite3 the error; a disk without room and a broken one are of one kind.
+_FLAGS = 0x2 | 0x4 | 0x02000000
 
 
 def cipher() -> Any:
@@ -66,7 +69,9 @@ def connect(path: Path, key: Key | None, mode: str, **options: Any) -> sqlite3.C
 
 def connect_cipher(path: Path, mode: str, **options: Any) -> sqlite3.Connection:
     """A connection of SQLCipher without a key yet: a file that is not encrypted needs none."""
-    raw: sqlite3.Connection = cipher().connect(uri_of(path, mode), uri=True, isolation_level=None, **options)
+    raw: sqlite3.Connection = cipher().connect(
+        uri_of(path, mode), uri=True, isolation_level=None, flags=_FLAGS, **options
+    )
     # It would write each page that it cannot read to standard error; an exception says it.
     raw.execute("PRAGMA cipher_log_level = NONE")
     return raw

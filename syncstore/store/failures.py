@@ -12,6 +12,7 @@ from syncstore.store.driver import errors
 # Primary result codes of SQLite: https://sqlite.org/rescode.html
 _LOCKED = {5, 6, 15}  # BUSY, LOCKED, PROTOCOL (a crowd at the index of the WAL, for ten seconds)
 _FULL = 13
+_IO = 10
 # IOERR_WRITE and IOERR_SHMSIZE, extended: what a limit on the size of files, or no room for the WAL's index, gives.
 _NO_ROOM = {778, 4874}
 _BROKEN = {11, 26}  # CORRUPT, NOTADB
@@ -52,6 +53,16 @@ class failures:  # noqa: N801 - read as a statement; a class, for a generator co
 def is_locked(error: BaseException) -> bool:
     """Another connection is in the way."""
     return _code(error) & 0xFF in _LOCKED
+
+
+def is_damage(error: BaseException) -> bool:
+    """The file is damaged, or is no database."""
+    return _code(error) & 0xFF in _BROKEN
+
+
+def is_spent(error: BaseException | None) -> bool:
+    """Something could not be read: SQLCipher takes every later page that this connection reads for damaged too."""
+    return error is not None and (is_damage(error) or _code(error) & 0xFF == _IO)
 
 
 def _code(error: BaseException) -> int:

@@ -178,7 +178,7 @@ VIEWS: dict[str, str] = {
     "changes": """
         SELECT t.seq, t.batch, t.what AS kind, r.room_id, coalesce(t.type, e.type) AS type,
             coalesce(t.key, e.state_key) AS key, e.event_id, t.op, t.origin
-        FROM touched t LEFT JOIN event e ON e.id BETWEEN t.first_row AND t.last_row AND e.room = t.room
+        FROM touched t LEFT JOIN event e ON e.id BETWEEN t.first_row AND t.last_row AND +e.room = t.room
             LEFT JOIN room r ON r.id = t.room
     """,
     "outbox": """

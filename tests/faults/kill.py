@@ -24,6 +24,8 @@ from typing import Any
 
 from syncstore import SyncStore
 
+from tests.encrypted import module
+
 from .world import World, dump, fill_all, open_store, patched, states_of, sync_all, unlike
 
 MOMENTS = ("outside a transaction", "inside a transaction", "in a commit", "in a checkpoint")
@@ -37,7 +39,7 @@ _SUFFIXES = ("", "-wal", "-shm")
 _at = mmap.mmap(-1, 2)
 
 
-class Marking(sqlite3.Connection):
+class Marking(module().Connection):  # type: ignore[misc]
     """Says what it is at."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:

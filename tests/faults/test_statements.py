@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from tests.conftest import Counted
+from tests.encrypted import module
 from tests.store.faults import Watch, watched
 from tests.torture import times
 
@@ -52,7 +53,7 @@ class _Interruptions(Countdown):
             self.left, self.failed = None, True
             return True
 
-        class Interrupted(sqlite3.Connection):
+        class Interrupted(module().Connection):  # type: ignore[misc]
             def __init__(self, *arguments: Any, **named: Any) -> None:
                 super().__init__(*arguments, **named)
                 self.set_progress_handler(tick, STRIDE)

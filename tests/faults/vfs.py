@@ -8,16 +8,20 @@ pages) are the default's, called without detour.
 
 from __future__ import annotations
 
-import _sqlite3
 import ctypes
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_int64, c_void_p
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 from unittest import mock
 
+from tests.encrypted import ENCRYPTED, module
+
+# The module in C; with SQLCipher, SQLite is a part of it.
+EXTENSION = "sqlcipher3._sqlite3" if ENCRYPTED else "_sqlite3"
 NAME = "faults"
 OK = 0
 CREATE = 0x4
@@ -84,12 +88,12 @@ class _Silent:
 
 
 def library() -> ctypes.CDLL | None:
-    """The SQLite that Python's own module uses; None if it shows no symbols (built in, and stripped)."""
+    """The SQLite under the stores of this run; None if it shows no symbols (built into Python, and stripped)."""
     with Path("/proc/self/maps").open() as maps:
         loaded = {line.split()[-1] for line in maps if "libsqlite3" in line}
-    with closing(sqlite3.connect(":memory:")) as db:
+    with closing(module().connect(":memory:")) as db:
         source = db.execute("SELECT sqlite_source_id()").fetchone()[0]
-    for name in (*sorted(loaded), getattr(_sqlite3, "__file__", None), None):
+    for name in (*sorted(loaded), getattr(import_module(EXTENSION), "__file__", None), None):
         found = ctypes.CDLL(name)
         if hasattr(found, "sqlite3_vfs_find"):
             found.sqlite3_sourceid.restype = c_char_p
@@ -219,7 +223,7 @@ def under(layer: Layer) -> Iterator[None]:
     """Connections that are opened inside go through this layer."""
     layers = shim()
     assert layers is not None
-    connect = sqlite3.connect
+    connect = module().connect
 
     def connected(where: Any, *arguments: Any, **named: Any) -> sqlite3.Connection:
         uri = str(where) if named.get("uri") else Path(where).absolute().as_uri()
@@ -227,7 +231,7 @@ def under(layer: Layer) -> Iterator[None]:
         made: sqlite3.Connection = connect(uri, *arguments, **named | {"uri": True})
         return made
 
-    with mock.patch.object(sqlite3, "connect", connected):
+    with mock.patch.object(module(), "connect", connected):
         layers.layer = layer
         try:
             yield

@@ -17,6 +17,7 @@ from tests.account import forms
 from tests.account.answer import sync
 from tests.account.events import ME, OTHERS
 from tests.account.server import Account
+from tests.encrypted import module
 from tests.sync.fake import Modelled, answer
 
 # Columns that tell of the clock or of the process, not of the account.
@@ -132,13 +133,13 @@ def unlike(expected: list[str], found: list[str]) -> str:
 def states_of(path: Path, world: World) -> list[list[str]]:
     """What stands in the file after each commit of an undisturbed run; nothing, before the first."""
     states: list[list[str]] = [[]]
-    connect = sqlite3.connect
+    connect = module().connect
 
-    class Noting(sqlite3.Connection):
+    class Noting(module().Connection):  # type: ignore[misc]
         def commit(self) -> None:
             wrote = self.in_transaction
             super().commit()
-            with mock.patch.object(sqlite3, "connect", connect):
+            with mock.patch.object(module(), "connect", connect):
                 if wrote and (now := dump(path)) != states[-1]:
                     states.append(now)
 
@@ -149,11 +150,12 @@ def states_of(path: Path, world: World) -> list[list[str]]:
 
 @contextmanager
 def patched(factory: type[sqlite3.Connection]) -> Iterator[None]:
-    """Connections made inside are of this class."""
-    connect = sqlite3.connect
+    """The library's connections made inside are of this class."""
+    connect = module().connect
 
-    def made(*arguments: Any, **named: Any) -> sqlite3.Connection:
-        return connect(*arguments, factory=factory, **named)
+    def connected(*arguments: Any, **named: Any) -> sqlite3.Connection:
+        made: sqlite3.Connection = connect(*arguments, factory=factory, **named)
+        return made
 
-    with mock.patch.object(sqlite3, "connect", made):
+    with mock.patch.object(module(), "connect", connected):
         yield

@@ -39,6 +39,7 @@ MAY: dict[str, tuple[str, str]] = {
     "check.ROOM_IDS": ("room", _RARE),
     "consumer.ALL": ("c m l", _INBOX + "; asked by a person"),
     "consumer.ARRIVALS": ("sort", _EDITS),
+    "copies.LATE_COPIES": ("sort", "drops the doubles of what came late"),
     "decryption.LACKING": ("u sort", "from the newest on, no further than asked; " + _EDITS),
     "decryption.LACKING_OF_SESSION": ("sort", _EDITS),
     "decryption.MISPLACED.0": ("decrypted e", _RARE),

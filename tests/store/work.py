@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from tests.encrypted import module
+
 
 class Steps:
     """Counts what all connections do that were made inside `counted`."""
@@ -29,12 +31,12 @@ class Steps:
 def counted() -> Iterator[Steps]:
     """Count the steps of every connection that is made in this block."""
     steps = Steps()
-    plain = sqlite3.connect
+    plain = module().connect
 
     def connect(*args: Any, **options: Any) -> sqlite3.Connection:
         made: sqlite3.Connection = plain(*args, **options)
         made.set_progress_handler(steps.step, 1)
         return made
 
-    with patch("sqlite3.connect", connect):
+    with patch.object(module(), "connect", connect):
         yield steps
