@@ -16,7 +16,7 @@ from syncstore.store.query.state import EDITED, EVENT_COLUMNS
 
 POSITION = "SELECT seq, last_row FROM consumer WHERE name = ? AND stream = 'events'"
 BEGIN = "INSERT INTO consumer (name, stream, seq, last_row, updated_at) VALUES (?, 'events', ?, ?, ?)"
-# CROSS: in the order of the feed, whatever SQLite thinks of its length. `+`: by the numbers of the rows, never by the room.
+# CROSS: in the order of the feed, however long SQLite thinks it is. `+`: found by the numbers of rows, never by room.
 ARRIVALS = (
     "SELECT t.seq, e.id, t.origin,"
     + EVENT_COLUMNS

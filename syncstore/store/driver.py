@@ -21,8 +21,8 @@ from syncstore.store.key import Key, new_salt
 MAGIC = b"SQLite format 3\x00"  # where an encrypted file has its salt
 _CIPHER = "sqlcipher3.dbapi2"
 _NO_KEY = "x'" + "00" * 32 + "'"
-# READWRITE, CREATE (the URI's mode takes away from them) and EXRESCODE: without it SQLCipher's module tells the kind of an
-# error, sqlite3 the error; a disk without room and a broken one are of one kind.
+# READWRITE, CREATE (the mode of the URI takes away from them) and EXRESCODE: without it the module tells the kind of an
+# error alone, and a disk without room is of one kind with a broken one.
 _FLAGS = 0x2 | 0x4 | 0x02000000
 
 

@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 from syncstore import SyncStore
+from tests.encrypted import ENCRYPTED
 
 from . import bodies
 from .conftest import Run, refused
@@ -37,9 +38,11 @@ def test_prune_must_be_told_what_to_keep(store: Path, run: Run) -> None:
 
 def test_p25_recover_writes_a_new_file_and_says_what_it_saved(store: Path, run: Run) -> None:
     data = bytearray(store.read_bytes())
-    data[:100] = bytes(100)
+    # The header; an encrypted file, whose key needs its first page, loses one in its middle.
+    at, size = (len(data) // 8192 * 4096, 4096) if ENCRYPTED else (0, 100)
+    data[at : at + size] = bytes(size)
     store.write_bytes(data)
-    assert "recover" in refused(run("info"))
+    assert run("check").code == 1
     saved = {row["table"]: row["saved"] for row in json.loads(run("recover", store, "--json").out)}
     assert saved["event"] > 3 and saved["room"] == 3 and store.read_bytes() == data
     with SyncStore.open(f"{store}.recovered") as new:

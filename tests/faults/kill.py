@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from syncstore import SyncStore
-
 from tests.encrypted import module
 
 from .world import World, dump, fill_all, open_store, patched, states_of, sync_all, unlike

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sqlite3
 from collections import Counter
@@ -17,7 +18,7 @@ from syncstore.model.records import Event
 from tests.account.events import ME
 from tests.fuzz import seeds
 from tests.store.bodies import Responses
-from tests.store.conftest import bytes_of
+from tests.store.conftest import disk_bytes_of
 from tests.store.rich import second
 
 HANG_SECONDS = 60
@@ -50,9 +51,9 @@ class World:
         with SyncStore.open(self.path, user_id=ME, device_id="DEV") as store:
             store.apply(seeds.first())
             store.apply(second(Responses().next()).done())
-        self._template = sqlite3.connect(":memory:")
+        # A file, not memory: what is encrypted is copied into what is.
+        self._template = sqlite3.connect(shutil.copy(self.path, folder / "template.db"))
         with closing(sqlite3.connect(self.path)) as db:
-            db.backup(self._template)
             self.views = [name for (name,) in db.execute(VIEWS)]
         self.store = SyncStore.open(self.path)
 
@@ -73,14 +74,14 @@ class World:
     def try_(self, act: Callable[[SyncStore], object]) -> str:
         """Give the store one body: "applied", "quarantined" or "refused". AssertionError for anything else."""
         self.rewind()
-        before, quarantined = bytes_of(self.path), self._quarantined()
+        before, quarantined = disk_bytes_of(self.path), self._quarantined()
         with watched():
             try:
                 act(self.store)
             except REFUSED as error:
                 assert str(error).isprintable(), "a refusal that no terminal should see"
                 assert len(str(error)) < 2000
-                assert bytes_of(self.path) == before, "a body was refused, and something was written"
+                assert disk_bytes_of(self.path) == before, "a body was refused, and something was written"
                 verdict = "refused"
             else:
                 self.read_all()

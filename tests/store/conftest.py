@@ -12,6 +12,8 @@ import pytest
 
 from syncstore import SyncStore
 from syncstore.model.records import Applied
+from tests.encrypted import key_of
+from tests.pages import decrypted
 from tests.store.bodies import ME, Body, Responses
 
 Rows = list[tuple[Any, ...]]
@@ -74,6 +76,12 @@ def sql(path: Path) -> Sql:
 
 
 def bytes_of(path: Path) -> bytes:
-    """Everything that lies on the disk: the file and its WAL."""
+    """Everything that lies on the disk, in the file and its WAL: of an encrypted one, what its passphrase shows."""
+    key = key_of(path)
+    return disk_bytes_of(path) if key is None else decrypted(path, key)
+
+
+def disk_bytes_of(path: Path) -> bytes:
+    """The file and its WAL as they lie on the disk."""
     files = (path, path.with_name(path.name + "-wal"))
     return b"".join(file.read_bytes() for file in files if file.exists())

@@ -23,13 +23,13 @@ Connect = Callable[..., sqlite3.Connection]
 def constants() -> dict[str, str]:
     """Every SQL text that stands at the top of a module of the store: {"event.KNOWN": "SELECT …"}."""
     found: dict[str, str] = {}
-    for module in pkgutil.walk_packages(syncstore.store.__path__, "syncstore.store."):
-        names = vars(importlib.import_module(module.name))
+    for part in pkgutil.walk_packages(syncstore.store.__path__, "syncstore.store."):
+        names = vars(importlib.import_module(part.name))
         for name, value in names.items():
             texts = value if isinstance(value, tuple) else (value,)
             # A name that begins with _ is a part of others.
             if not name.startswith("_") and all(isinstance(text, str) and _VERB.match(text) for text in texts):
-                where = f"{module.name.removeprefix('syncstore.store.')}.{name}"
+                where = f"{part.name.removeprefix('syncstore.store.')}.{name}"
                 found |= {where if len(texts) == 1 else f"{where}.{at}": text for at, text in enumerate(texts)}
     places = {"({})": "(?)", "VALUES {}": "VALUES (?, ?)", "{part}": "0"}
     return {name: _filled(text, places) for name, text in found.items()}

@@ -9,7 +9,7 @@ import pytest
 from syncstore import Event, SyncStore
 from syncstore.errors import ContentError, NotFoundError
 from tests.store.bodies import ANN, ROOM, Json, create, event, member, message, redaction
-from tests.store.conftest import Feed, Sql, plant
+from tests.store.conftest import Feed, Sql, bytes_of, plant
 
 SECRET = {"msgtype": "m.text", "body": "a secret word"}
 
@@ -91,7 +91,7 @@ def test_p36_a_redaction_takes_the_payload_away_for_good(room: Feed, path: Path,
         store.attach_decrypted(ROOM, "$1", "m.room.message", SECRET)
     assert sql("SELECT count(*) FROM decrypted") == [(0,)]
     store.close()
-    assert b"a secret word" not in path.read_bytes()
+    assert b"a secret word" not in bytes_of(path)
 
 
 def test_p36_what_is_forgotten_or_pruned_goes_with_its_payload(room: Feed, sql: Sql) -> None:

@@ -18,7 +18,7 @@ from syncstore import SyncStore
 from syncstore.errors import CorruptStoreError, OtherAccountError, PassphraseError, StoreError, StoreLockedError
 from syncstore.store import connection, driver, key
 from tests.store import rich
-from tests.store.bodies import ME, ROOM, message
+from tests.store.bodies import ME, ROOM, Body, message
 from tests.store.conftest import Feed, bytes_of
 from tests.store.crowd import open_new
 
@@ -96,6 +96,22 @@ def test_p29_what_is_wrong_is_told_apart(sealed: Path, tmp_path: Path) -> None:
     with pytest.raises(CorruptStoreError), SyncStore.open(cut, passphrase=PASSPHRASE) as store:
         store.rooms()
     SyncStore.open(sealed, passphrase=PASSPHRASE).close()
+
+
+def test_p25_the_wal_of_another_encrypted_store_is_told_and_harms_nothing(sealed: Path, tmp_path: Path) -> None:
+    before, other = sealed.read_bytes(), tmp_path / "other.db"
+    with SyncStore.open(other, user_id=ME, passphrase=PASSPHRASE) as store:
+        rich.fill(store)
+    with SyncStore.open(other, passphrase=PASSPHRASE) as store:
+        store.apply(Body("s9").join(ROOM, *(message(f"$wal{at}") for at in range(200))).done())
+        shutil.copy(f"{other}-wal", f"{sealed}-wal")
+    with pytest.raises(PassphraseError, match="another one, or the file is damaged"):
+        SyncStore.open(sealed, passphrase=PASSPHRASE, read_only=True)
+    for suffix in ("-wal", "-shm"):
+        sealed.with_name(sealed.name + suffix).unlink(missing_ok=True)
+    assert sealed.read_bytes() == before
+    with SyncStore.open(sealed, passphrase=PASSPHRASE) as store:
+        assert store.check() == []
 
 
 def test_p29_a_plain_store_whose_head_is_damaged_is_not_called_encrypted(path: Path) -> None:

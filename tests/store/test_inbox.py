@@ -9,7 +9,7 @@ import pytest
 from syncstore import Consumer, SyncStore
 from syncstore.errors import NotFoundError
 from tests.store.bodies import ANN, BOB, Body
-from tests.store.conftest import Feed, Sql, plant
+from tests.store.conftest import Feed, Sql, bytes_of, plant
 
 
 def keys(store: SyncStore, consumer: str = "default") -> list[object]:
@@ -110,7 +110,7 @@ def test_p35_nothing_of_a_message_that_is_done_is_left_in_the_file(feed: Feed, p
     feed.store.ack([message.id for message in feed.store.to_device()])
     assert sql("SELECT * FROM to_device") == []
     feed.store.close()
-    assert b"a secret key" not in path.read_bytes()
+    assert b"a secret key" not in bytes_of(path)
 
 
 def test_p35_old_messages_that_are_done_go_with_the_next_batch_of_them(feed: Feed, sql: Sql) -> None:

@@ -15,6 +15,7 @@ import pytest
 from syncstore import SyncStore
 from syncstore.model.records import Event
 from syncstore.store.format import FORMAT
+from tests import encrypted
 from tests.store import oddities
 from tests.store.bodies import ANN, BOB, ME, ROOM, create, event, member, message, name, wrapped
 from tests.store.conftest import Feed, Sql
@@ -129,8 +130,9 @@ def test_every_content_of_the_views_is_json(odd: Path) -> None:
 
 
 def test_views_work_across_attach(odd: Path, tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "mine.db")) as db:
-        db.execute("ATTACH ? AS alice", (str(odd),))
+    key = encrypted.key_of(odd)
+    with closing(encrypted.module().connect(tmp_path / "mine.db")) as db:
+        db.execute("ATTACH ? AS alice KEY ?", (str(odd), "" if key is None else key.text))
         for view in COLUMNS:
             assert db.execute(f"SELECT * FROM alice.{view}").fetchall(), view
 
