@@ -7,7 +7,7 @@ ATHERIS := .venv/atheris/.installed
 
 .PHONY: help
 help: ## list the targets (this is what a bare `make` does)
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 
 .PHONY: run
 run: $(BIN)/.installed $(SYNAPSE) ## fill a store from a real homeserver on loopback and show what is in it
@@ -35,17 +35,22 @@ test: $(BIN)/.installed $(SYNAPSE) $(OLD_SQLITE) lint types ## all checks and te
 	$(MAKE) test-encrypted
 
 .PHONY: test-encrypted
-test-encrypted: $(BIN)/.installed ## the tests that need no homeserver, on encrypted stores; fewer drawn histories
-	SYNCSTORE_EXAMPLES=0.2 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not e2e" --encrypted
+test-encrypted: $(BIN)/.installed $(SYNAPSE) ## the tests on encrypted stores; fewer drawn histories, a sample of those with a homeserver
+	SYNCSTORE_EXAMPLES=0.2 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not e2e or sample" --encrypted
+
+.PHONY: test-encrypted-all
+test-encrypted-all: $(BIN)/.installed $(SYNAPSE) ## the whole suite on encrypted stores
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --encrypted
 
 .PHONY: quick
 quick: $(BIN)/.installed ## the tests that need no homeserver
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not e2e"
 
 .PHONY: torture
-torture: $(BIN)/.installed $(ATHERIS) ## the tests that loop, for long: kills, faults, power losses, crowds
-	SYNCSTORE_TORTURE=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests/faults $(wildcard tests/fuzz)
+torture: $(BIN)/.installed $(ATHERIS) ## the tests that loop, for long: kills, faults, power losses, crowds; then all on encrypted stores
+	SYNCSTORE_TORTURE=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests/faults tests/fuzz tests/cli/test_damaged.py
 	PYTHONPATH=$(CURDIR)/$(dir $(ATHERIS)) $(BIN)/python -m tests.fuzz.guided 20000
+	$(MAKE) test-encrypted-all
 
 .PHONY: lint
 lint: $(BIN)/.installed ## style and format

@@ -460,6 +460,7 @@ def test_what_one_may_not_see_leaves_no_gap_open(sleeper: Sleeper, owner: lab.Us
 # -- a snapshot over an old store --------------------------------------------------------------------------------------
 
 
+@pytest.mark.sample
 def test_after_a_new_login_the_old_store_is_completed(sleeper: Sleeper, owner: lab.User) -> None:
     """Gaps of the old login, filled, half filled and not, a fork that came between the two logins, rooms that were left
     or left and joined again meanwhile, and one that one is invited to again."""

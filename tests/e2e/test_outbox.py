@@ -156,6 +156,7 @@ def pending(path: Path) -> bool:
         return any(one.state in ("queued", "sending") for one in store.outbox())
 
 
+@pytest.mark.sample
 def test_p37_what_is_said_by_every_verb_comes_back(stage: Stage, tmp_path: Path) -> None:
     """Each kind is taken by a real server, and its echo empties the outbox."""
     scene = Scene(stage.alice, stage.bob)

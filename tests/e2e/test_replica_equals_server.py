@@ -11,6 +11,7 @@ from .trio import Client, Trio, uncovered
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.__name__)
 def test_replica_equals_server(stage: Stage, trio: Trio, chapter: Chapter) -> None:
     stage.chapter.clear()
@@ -20,6 +21,7 @@ def test_replica_equals_server(stage: Stage, trio: Trio, chapter: Chapter) -> No
         assert not differences, f"after “{moment}”:\n" + "\n".join([*differences[:20], *trio.told_again(stage.chapter)])
 
 
+@pytest.mark.sample
 def test_nothing_is_missing_without_a_gap(stage: Stage, trio: Trio) -> None:
     # A forked room is in another order in /messages than in /sync: its gaps stand elsewhere.
     rooms = [room for room in stage.alice.joined_rooms() if room not in stage.forked]
