@@ -63,7 +63,7 @@ def check(connections: Connections) -> Iterator[str]:
     ]
     for what, part in parts:
         try:
-            # Each with a connection of its own: after damage one of SQLCipher reads nothing more.
+            # One by one: a connection of SQLCipher that met damage is closed, and the next part has another.
             with connections.read() as cursor:
                 yield from part(cursor)
         except Exception as error:

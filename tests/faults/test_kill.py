@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 from tests.conftest import Counted
+from tests.encrypted import ENCRYPTED
 from tests.torture import times
 
 from .kill import MOMENTS, PHASES
 
 KILLS_OF_ONE_HISTORY = 100
+KILLS = times(100 if ENCRYPTED else 200, 5000)
 
 
 def torment(count: int, seed: int, folder: Path) -> dict[str, int]:
@@ -32,13 +34,13 @@ def torment(count: int, seed: int, folder: Path) -> dict[str, int]:
 def test_p24_a_killed_process_leaves_a_state_that_was_committed(folder: Path, counted: Counted) -> None:
     """Integrity, derived data and every row after each kill; in the end the store of an undisturbed run."""
     total: dict[str, int] = {}
-    for _ in range(times(200, 5000) // KILLS_OF_ONE_HISTORY):
+    for _ in range(KILLS // KILLS_OF_ONE_HISTORY):
         counts = torment(KILLS_OF_ONE_HISTORY, random.randrange(1 << 30), folder)
         total = {name: total.get(name, 0) + counts.get(name, 0) for name in total | counts}
     for name in (*MOMENTS, *PHASES):
         counted(total.get(name, 0), f"processes killed: {name}")
     counted(total["kills"], "processes killed")
     counted(total["ends"], "processes that were killed at last came to the same end")
-    assert total["kills"] >= times(200, 5000)
+    assert total["kills"] >= KILLS
     assert {"outside a transaction", "inside a transaction", "syncing", "back-filling"} <= total.keys()
     assert total["ends"] > 0
