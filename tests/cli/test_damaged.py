@@ -39,6 +39,7 @@ WORDS: dict[str, tuple[object, ...]] = {
     "gaps": (),
     "send": (bodies.ROOM, "hello"),
     "outbox": (),
+    "consumers": (),
     "retry": ("t1",),
     "cancel": ("t1",),
     "backfill": NOWHERE,
