@@ -34,7 +34,8 @@ _SECTIONS: tuple[tuple[str, Section], ...] = (
 )
 _NAMES = {name for name, _ in _SECTIONS}
 _2015_SECTIONS = {"joined", "invited", "archived"}
-_STATE_AFTER = b'state_after"'  # the end of both its names
+# A body that tells of state_after has the end of both its names, or one of its letters written as an escape.
+_STATE_AFTER = (b'state_after"', b"\\u005", b"\\u006", b"\\u007")
 _SMALL = 1 << 16  # bytes
 _Unparsed = tuple[Section, str, dict[str, msgspec.Raw]]  # section, its name on the wire, room_id -> entry
 
@@ -128,7 +129,7 @@ def _form(body: bytes | bytearray, sections: list[_Unparsed]) -> Form:
     if any(name in _2015_SECTIONS for _, name, _ in sections):
         return "2015"
     # The bytes are asked first: most classic bodies never hold the word, and no room is split twice for it.
-    if _STATE_AFTER in body:
+    if any(sign in body for sign in _STATE_AFTER):
         for _, _, rooms in sections:
             if any(_has_state_after(raw) for raw in rooms.values()):
                 return "state_after"
