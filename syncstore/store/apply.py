@@ -33,7 +33,7 @@ FINISH_BATCH = """
     WHERE id = ?
 """
 ROOMS_WE_ARE_IN = "SELECT id, room_id FROM room WHERE membership IN ('join', 'invite', 'knock')"
-_EVENTS_OF_GROUP = 64
+_GROUP = 64  # rooms, and rows that they bring
 # Of a length that Python turns into a number; a longer one tells nothing.
 _LEADING_NUMBER = re.compile(r"[a-z]?([0-9]{1,300})(?![0-9])")
 
@@ -99,6 +99,7 @@ def _write_rooms(write: Write, changes: Changes, tokens: Tokens, joined: Collect
     for group in _groups(changes.rooms):
         rows = room.find_all(write.cursor, [one.room_id for one in group])
         known = known_in_rooms(write, _listed(group, rows))
+        write.first_of_group = write.next_event
         for one in group:
             write_quarantine(write, one.bad)
             if one.room_id:
@@ -110,19 +111,26 @@ def _write_rooms(write: Write, changes: Changes, tokens: Tokens, joined: Collect
 
 
 def _groups(rooms: Iterable[RoomChanges]) -> Iterator[list[RoomChanges]]:
-    """Rooms that are looked up and written together: each once, and few events, for they are in memory together."""
+    """Rooms that are looked up and written together: each once, and not much, for they are in memory together."""
     group: dict[str, RoomChanges] = {}
-    events = 0
+    weight = 0
     for one in rooms:
         if one.room_id in group:
             yield list(group.values())
-            group, events = {}, 0
+            group, weight = {}, 0
         group[one.room_id] = one
-        events += len(one.state_events) + (len(one.timeline.events) if one.timeline else 0)
-        if events >= _EVENTS_OF_GROUP:
+        weight += _weight(one)
+        if weight >= _GROUP:
             yield list(group.values())
-            group, events = {}, 0
+            group, weight = {}, 0
     yield list(group.values())
+
+
+def _weight(one: RoomChanges) -> int:
+    """About how many rows a room brings, itself one of them: also one that has no events holds much of a response."""
+    events = len(one.state_events) + (len(one.timeline.events) if one.timeline else 0)
+    beside = len(one.stripped) + len(one.receipts) + len(one.account_data) + len(one.unknown) + len(one.bad)
+    return 1 + events + beside
 
 
 def _listed(group: Iterable[RoomChanges], rows: Mapping[str, RoomRow]) -> list[tuple[int, str]]:

@@ -161,7 +161,7 @@ def _walk(
             rows.history.append((None, row.id, *key, *_since(now), write.batch, *place, step.event_id))
         now = Held(ids[step.event_id], step.membership, place[0], place[1], write.batch)
     if now is not None and now is not held:
-        if key[0] == "m.room.member" and now.event < write.first_event:
+        if key[0] == "m.room.member" and now.event < write.first_of_group:
             now = now._replace(membership=_stored_membership(write, now.event))  # a copy may say something else
         rows.state.append((row.id, *key, *now))
         _count(row, None if held is None else held.membership, now.membership)

@@ -47,6 +47,7 @@ class Write:
         self.keys: tuple[str | None, str | None] = (one_time, fallback)  # of one-time keys, of fallback keys
         self.first_event: int = last_event + 1
         self.next_event = self.first_event
+        self.first_of_group = self.first_event  # events with a lower number stand in the file, as they came first
         # Whether the server has ever counted members for us: then it loads them lazily.
         self.counts_members = bool(counts_members)
         self.any_waiting = bool(any_waiting)  # redactions of events that were not there yet

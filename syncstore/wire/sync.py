@@ -35,7 +35,8 @@ _SECTIONS: tuple[tuple[str, Section], ...] = (
 )
 _NAMES = {name for name, _ in _SECTIONS}
 _2015_SECTIONS = {"joined", "invited", "archived"}
-_STATE_AFTER = b'state_after"'  # the end of both its names
+# A body that tells of state_after has the end of both its names, or some letter of them written as an escape.
+_STATE_AFTER = (b'state_after"', b"\\u00")
 _SMALL, _LARGE = 1 << 16, 1 << 20  # bytes
 _WINDOW = 1 << 20
 _Unparsed = tuple[Section, str, dict[str, msgspec.Raw]]  # section, its name on the wire, room_id -> entry
@@ -147,7 +148,7 @@ def _form(body: bytes | bytearray, source: Source, sections: list[_Unparsed]) ->
     if any(name in _2015_SECTIONS for _, name, _ in sections):
         return "2015"
     # The bytes are asked first: most classic bodies never hold the word, and no room is split twice for it.
-    if _holds(body, _STATE_AFTER):
+    if any(_holds(body, sign) for sign in _STATE_AFTER):
         for _, _, rooms in sections:
             if any(_has_state_after(source.whole(raw)) for raw in rooms.values()):
                 return "state_after"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
 from unittest.mock import patch
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from syncstore.errors import WireError
-from syncstore.model.batch import RoomEntry
 from syncstore.wire import cuts as cuts_module
 from syncstore.wire import parse, room, sync
 from syncstore.wire.cuts import Cuts
@@ -21,49 +22,60 @@ from tests.fuzz.test_bodies import CUTS, Cut, cut, mutated
 from tests.property.profile import effort
 from tests.torture import times
 
+# Each of one room, or of all rooms of a response: where the reader finds it.
+WAYS: dict[str, tuple[object, Callable[..., object]]] = {
+    "quick_entry": (room, quick_entry),
+    "quick_rooms": (sync, quick_rooms),
+}
+ESCAPED = b"""{"next_batch": "s", "rooms": {"join": {"!a:x": {"st\\u0061te_after": {"events": []}}, "!b:x": {}}}}"""
 
-def entries(body: bytes) -> list[RoomEntry] | str:
+
+def read(body: bytes) -> object:
+    """The form and the rooms."""
     try:
-        return list(parse(body).rooms)
+        batch = parse(body)
     except WireError as error:
         return str(error)
+    return batch.form, list(batch.rooms)
+
+
+def read_by(body: bytes, **ways: Callable[..., object]) -> object:
+    """The same by these of the quick ways, and by no other."""
+    with ExitStack() as patches:
+        for name, (module, _) in WAYS.items():
+            patches.enter_context(patch.object(module, name, ways.get(name, lambda *arguments: None)))
+        return read(body)
 
 
 def test_p05_all_ways_read_the_same(counted: Counted) -> None:
-    seen: Counter[str] = Counter()
+    seen: Counter[tuple[str, bool]] = Counter()
 
-    def noted(*arguments: object) -> RoomEntry | None:
-        found = quick_entry(*arguments)  # type: ignore[arg-type]
-        seen["part by part" if found is None else "the quick way"] += 1
-        return found
+    def noted(name: str) -> Callable[..., object]:
+        def way(*arguments: object) -> object:
+            found = WAYS[name][1](*arguments)
+            seen[name, found is not None] += 1
+            return found
 
-    def together(*arguments: object) -> object:
-        found = quick_rooms(*arguments)  # type: ignore[arg-type]
-        seen["together" if found else "one by one"] += 1
-        return found
+        return way
 
     @effort(times(600, 40_000))
+    @example(ESCAPED, [], [])
     @given(st.sampled_from(seeds.sync_bodies()), st.lists(STEPS, max_size=3), st.lists(CUTS, max_size=1))
     def one(body: bytes, steps: list[Step], cuts: list[Cut]) -> None:
-        sent = cut(mutated(body, steps), cuts)
-        with patch.object(sync, "quick_rooms", together):
-            whole = entries(sent)
-        with patch.object(sync, "quick_rooms", _never):
-            with patch.object(room, "quick_entry", noted):
-                assert whole == entries(sent)
-            with patch.object(room, "quick_entry", _never):
-                assert whole == entries(sent)
+        sent = cut(mutated(body, steps), cuts) if steps or cuts else body
+        exact = read_by(sent)
+        for name in WAYS:
+            assert read_by(sent, **{name: noted(name)}) == exact, name
         dense = sent.replace(b', "', b',"').replace(b'": ', b'":')
-        whole = entries(dense)
+        exact = read_by(dense)
         with patch.object(sync, "_LARGE", 0), patch.object(cuts_module, "_WORTH", 2):
-            assert whole == entries(dense)
-            seen["in pieces"] += len(Cuts(dense).rest) < len(dense)
+            assert read_by(dense) == exact
+            seen["cuts", len(Cuts(dense).rest) < len(dense)] += 1
 
     one()
-    assert len(+seen) == 5, f"one of the ways was never taken: {seen}"
-    counted(seen["the quick way"], "room entries read the quick way")
-    counted(seen["part by part"], "room entries read part by part")
-
-
-def _never(*arguments: object) -> None:
-    return None
+    assert all(seen[name, taken] for name in (*WAYS, "cuts") for taken in (True, False)), (
+        "one of the ways was never taken"
+    )
+    counted(seen["quick_entry", True], "room entries read the quick way")
+    counted(seen["quick_entry", False], "room entries read part by part")
+    counted(seen["quick_rooms", True], "responses whose rooms were read at once")

@@ -188,3 +188,19 @@ def test_a_redacts_that_no_column_can_hold_stays_among_the_unknown_keys() -> Non
     _, (room,) = read(sent)
     (event,) = room.timeline
     assert (event.redacts, event.extra) == (None, '{"redacts":"$x\\ud800"}')
+
+
+def test_keys_of_unsigned_are_told_also_when_they_are_escaped() -> None:
+    """Few events are looked into for what their `unsigned` tells: none that may tell something is passed over."""
+    told = {
+        b'{"redacted_because":{"event_id":"$r"}}': (True, "$r", None),
+        b'{"redacted\\u005fbecause":{"event\\u005fid":"$r"}}': (True, "$r", None),
+        b'{"prev\\u005fcontent":{}}': (True, None, ""),
+        b'{"m.relations":{"m.replace":{"event\\u005fid":"$x","content":{}}}}': (True, None, None),
+        b'{"age":5}': (False, None, None),
+    }
+    for unsigned, found in told.items():
+        body = json.dumps(joined({"timeline": {"events": [EVENT | {"unsigned": "U"}]}})).encode()
+        _, (room,) = read(body.replace(b'"U"', unsigned))
+        (event,) = room.timeline
+        assert (event.special, event.redacted_because, event.replaces) == found
