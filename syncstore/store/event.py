@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from itertools import chain, repeat
+from itertools import chain
 from typing import NamedTuple
 
 from syncstore.model.batch import RoomEvent
@@ -100,7 +100,7 @@ def queue_events(
     ids: dict[str, int] = {}
     batch, number, add = write.batch, write.next_event, write.new_events.add
     token, before = prev_batch, 0  # before: how many of the new ones are not live
-    for at, (one, place) in enumerate(zip(events, places or repeat(None), strict=False)):
+    for at, (one, place) in enumerate(zip(events, places or [None] * len(events), strict=True)):
         stored = known.get(one.event_id) if known else None
         if stored is None:
             ids[one.event_id] = number
