@@ -53,7 +53,9 @@ def is_still(path: Path) -> bool:
 
 def uri_of(path: Path, mode: str) -> str:
     """A file in the words of SQLite; mode: the parameters of its URI."""
-    return f"file:{quote(str(path))}?{mode}"
+    # An empty host before a path that begins with /: of two slashes in the path the first name would be taken for one.
+    host = "//" if path.is_absolute() else ""
+    return f"file:{host}{quote(str(path))}?{mode}"
 
 
 def connect(path: Path, key: Key | None, mode: str, **options: Any) -> sqlite3.Connection:

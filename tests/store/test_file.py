@@ -67,6 +67,14 @@ def test_names_that_a_uri_would_misread(tmp_path: Path) -> None:
         assert store.token == "s1"
 
 
+def test_a_path_that_begins_with_two_slashes(path: Path) -> None:
+    """POSIX keeps them apart from one; Linux does not."""
+    with SyncStore.open(f"/{path}", user_id=ME) as store:
+        store.keep_filter("{}", "f1")
+    with SyncStore.open(path, read_only=True) as store:
+        assert store.filter_id("{}") == "f1"
+
+
 def test_what_is_no_store_is_refused_and_untouched(path: Path) -> None:
     for content in (b"just some text, long enough to be read as a header", b"SQLite format 3\0" + b"\xff" * 5000):
         path.write_bytes(content)
