@@ -21,7 +21,7 @@ _NOWHERE = (None, None)
 
 _HEAD, _TAIL = ("id", "room"), ("batch", "changed")
 # What a message fills, and an event of a state block: a None for each other column costs a tenth of a small batch.
-INSERT_SAID = insert(event, *_HEAD, *_FIELDS[:_ALWAYS], "source", "segment", "position", *_TAIL)
+INSERT_SAID = insert(event, *_HEAD, *_FIELDS[:_ALWAYS], "source", "segment", "position", "prev_batch", *_TAIL)
 INSERT_UNPLACED = insert(event, *_HEAD, *_FIELDS[:_MOSTLY], "source", *_TAIL)
 INSERT_EVENT = insert(event, *_HEAD, *_FIELDS[:_COLUMNS], "source", "segment", "position", "prev_batch", *_TAIL)
 INSERT_UNDECRYPTED = insert(undecrypted)
@@ -42,12 +42,12 @@ class NewEvents:
         self, number: int, room: int, one: RoomEvent, source: str, place: Place | None, token: str | None, batch: int
     ) -> None:
         """One event under its number; token: its prev_batch."""
-        if token is None and _rare(one) == _NONE:
-            if place is None:
+        if _rare(one) == _NONE:
+            if place is None and token is None:
                 self._unplaced.append((number, room, *one[:_MOSTLY], source, batch, batch))
                 return
-            if one.state_key is None:
-                self._said.append((number, room, *one[:_ALWAYS], source, *place, batch, batch))
+            if place is not None and one.state_key is None:
+                self._said.append((number, room, *one[:_ALWAYS], source, *place, token, batch, batch))
                 return
         self._whole.append((number, room, *one[:_COLUMNS], source, *(place or _NOWHERE), token, batch, batch))
 
