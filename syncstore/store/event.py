@@ -18,6 +18,7 @@ FIND_EVENTS = """
     FROM wanted CROSS JOIN event e ON e.room = wanted.room AND e.event_id = wanted.event_id
 """
 _AT_ONCE = 64
+_MANY = 1000  # rows that are not held for longer than they must
 # What a later copy may add to a row that had no place: its place, and what only timelines carry.
 PLACE_EVENT = """
     UPDATE event SET segment = ?, position = ?, prev_batch = ?, source = ?, changed = ?,
@@ -123,6 +124,8 @@ def queue_events(
     write.event_count += len(events)
     write.known_count += len(events) - (number - write.next_event)
     write.next_event = number
+    if len(events) > _MANY:
+        write.flush_events()
     return ids
 
 

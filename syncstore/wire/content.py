@@ -32,7 +32,7 @@ class Source:
 
     def whole(self, part: msgspec.Raw) -> msgspec.Raw:
         """A room with all that was cut out of the body; it is then read as from a body of its own, `inside`."""
-        return part if self._cuts is None else msgspec.Raw(self._cuts.restore(part))
+        return part if self._cuts is None else self._cuts.restore(part)
 
     @property
     def inside(self) -> Source:

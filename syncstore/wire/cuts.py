@@ -37,14 +37,19 @@ class Cuts:
         self._marker = re.compile(b'"' + self._nonce + rb'(?P<n>[0-9]+)"')
         self.rest = self._cut()
 
-    def restore(self, part: bytes | memoryview | msgspec.Raw) -> memoryview | bytes:
-        """The bytes as they were sent, for any part cut out of `rest`; not copied if it is one piece."""
-        raw = bytes(part)
-        if self._nonce not in raw:
-            return raw
-        if (whole := self._marker.fullmatch(raw)) is not None:
-            return self._pieces[int(whole["n"])]
-        return self._marker.sub(lambda match: bytes(self._pieces[int(match["n"])]), raw)
+    @property
+    def any(self) -> bool:
+        """Whether anything was cut out."""
+        return bool(self._pieces)
+
+    def restore(self, part: msgspec.Raw) -> msgspec.Raw:
+        """A part cut out of `rest` as it was sent; not copied if nothing, or all of it, was cut out."""
+        view = memoryview(part)
+        if (found := self._marker.search(view)) is None:
+            return part
+        if found.span() == (0, len(view)):
+            return msgspec.Raw(self._pieces[int(found["n"])])
+        return msgspec.Raw(self._marker.sub(lambda match: bytes(self._pieces[int(match["n"])]), view))
 
     def _cut(self) -> bytes:
         kept: list[bytes | memoryview] = []

@@ -61,6 +61,8 @@ def _split_large(body: bytes | bytearray) -> tuple[dict[str, msgspec.Raw], Sourc
     if not is_utf8(body):
         return None
     cuts = Cuts(body)
+    if not cuts.any:
+        return None
     try:
         top = _KEYS.decode(cuts.rest)
         plain = _NAMES.issuperset(_ROOMS.decode(top["rooms"]))
@@ -69,7 +71,7 @@ def _split_large(body: bytes | bytearray) -> tuple[dict[str, msgspec.Raw], Sourc
     if not plain:
         return None
     rooms = top.pop("rooms")
-    return {"rooms": rooms} | {key: msgspec.Raw(cuts.restore(raw)) for key, raw in top.items()}, Source(cuts=cuts)
+    return {"rooms": rooms} | {key: cuts.restore(raw) for key, raw in top.items()}, Source(cuts=cuts)
 
 
 def parse(body: bytes | bytearray) -> Batch:

@@ -78,12 +78,12 @@ def test_all_but_the_last_room_of_a_section_is_cut_out() -> None:
     raw = body(50)
     cut = Cuts(raw)
     assert len(cut.rest) < len(raw) / 20
-    assert bytes(cut.restore(cut.rest)) == raw
+    assert bytes(cut.restore(msgspec.Raw(cut.rest))) == raw
 
 
 def test_small_pieces_stay() -> None:
     raw = compact({"next_batch": "s", "rooms": {"join": {f"!{n}:hs": {} for n in range(1000)}}})
-    assert Cuts(raw).rest == raw
+    assert not Cuts(raw).any and Cuts(raw).rest == raw
 
 
 def test_no_step_over_a_large_body_is_long() -> None:
