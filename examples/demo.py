@@ -40,6 +40,7 @@ SHOWS = [
     ("Filling the gaps of “Plans”", "backfill {plans} --homeserver {server}"),
     ("The topic when that argument was made", "state {plans} m.room.topic --at {argument}"),
     ("Does the store agree with the server?", "verify --homeserver {server}"),
+    ("What was said of sandwiches", "search sandwich*"),
     ("Plain SQL: who says most", "sql {query}"),
 ]
 QUERY = "select sender, count(*) as messages, max(sent_at) as last from messages group by sender order by 2 desc"
