@@ -38,7 +38,7 @@ ALL = """
     SELECT c.name, c.stream, CASE WHEN c.stream <> 'to_device' THEN c.seq END, c.updated_at, CASE c.stream
         WHEN 'events' THEN (
             SELECT count(*) FROM touched t CROSS JOIN event e ON e.id BETWEEN t.first_row AND t.last_row
-                AND e.room = t.room
+                AND +e.room = t.room
             WHERE t.seq >= c.seq AND (t.seq > c.seq OR e.id > c.last_row) AND t.what = 'event' AND t.op = 'add'
                 AND e.segment IS NOT NULL)
         WHEN 'to_device' THEN (
