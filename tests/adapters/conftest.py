@@ -1,16 +1,32 @@
-"""A nio client on a server in this process."""
+"""Clients of other libraries on servers in this process."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from syncstore import SyncStore
 from syncstore.adapters.nio import AsyncClient
+from tests.adapters.mautrix_lab import Server
 from tests.store.bodies import ME, Body, Responses
 from tests.sync.flaky import Flaky
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """What a mautrix bot talks to."""
+    with Server() as opened:
+        yield opened
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a bot keeps its store."""
+    return tmp_path / "bot.db"
 
 
 def bodies(*made: Any) -> list[bytes]:

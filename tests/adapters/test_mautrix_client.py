@@ -7,7 +7,6 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,17 +24,6 @@ from tests.adapters.mautrix_lab import Server, bot, synced, until
 from tests.store.bodies import ANN, BOB, ME, ROOM, Body, create, member, message, stripped, topic
 
 OTHER = "!elsewhere:example.org"
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as opened:
-        yield opened
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "bot.db"
 
 
 def noted(client: Client, *types: Any) -> list[Any]:

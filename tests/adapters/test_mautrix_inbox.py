@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,17 +18,6 @@ from tests.store.bodies import ME, ROOM, Body, create, event, member
 
 KEY = EventType.find("m.test_key", EventType.Class.TO_DEVICE)
 STATE = [create(), member("$me", ME, "join")]
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as opened:
-        yield opened
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "bot.db"
 
 
 def encrypted(id: str, session: str) -> dict[str, Any]:
