@@ -1,10 +1,10 @@
 """A large body is split piece by piece: no single step holds Python's lock for longer than one room needs.
 
-The decoder splits two gigabytes a second, but lets no other thread run meanwhile, and an event loop waits. So the rooms
-are cut out first: an object behind a key that begins with `!`, as room ids do, up to the next such key. Each is proven
-to be a value by itself, and a marker string takes its place; what stands around it is JSON or none, as it was before.
-What is left is small, and split as any body. Whatever does not look like that stays where it is. This module knows
-bytes only, no Matrix.
+The decoder is quick, but lets no other thread run meanwhile, and an event loop waits. So the rooms are cut out first:
+an object behind a key that begins with `!`, as room ids do, up to the next such key. Each is proven to be a value by
+itself, and a marker string takes its place; what stands around it is JSON or none, as it was before. What is left is
+small, and split as any body. Whatever does not look like that stays where it is. This module knows bytes only, no
+Matrix.
 """
 
 from __future__ import annotations
