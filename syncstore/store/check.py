@@ -23,9 +23,18 @@ BROKEN_KEYS = "PRAGMA foreign_key_check"
 INTEGRITY = "PRAGMA integrity_check"
 OWN_USER = "SELECT user_id FROM own_account"
 ROOM_IDS = "SELECT room_id FROM room ORDER BY id"
-PILE = """
-    SELECT s.type, s.state_key, s.membership, e.type, e.state_key, e.content FROM room_state s
-    JOIN event e ON e.id = s.event WHERE s.room = ?
+MEMBERS = """
+    SELECT s.state_key, s.membership, e.content FROM room_state s
+    JOIN event e ON e.id = s.event WHERE s.room = ? AND s.type = 'm.room.member'
+"""
+# They hold an event under its own key, which no foreign key can say.
+ASTRAY = """
+    SELECT s.type, s.state_key FROM room_state s WHERE s.room = ?1 AND NOT EXISTS (SELECT 1 FROM event e
+        WHERE e.id = s.event AND e.room = s.room AND e.type = s.type AND e.state_key = s.state_key)
+"""
+ASTRAY_BEFORE = """
+    SELECT h.type, h.state_key FROM replaced_state h WHERE h.room = ?1 AND NOT EXISTS (SELECT 1 FROM event e
+        WHERE e.id = h.event AND e.room = h.room AND e.type = h.type AND e.state_key = h.state_key)
 """
 LAST_PLACE = """
     SELECT segment, position FROM event WHERE room = ? AND segment IS NOT NULL
@@ -107,15 +116,16 @@ def _room(cursor: sqlite3.Cursor, user_id: str, row: RoomRow) -> Iterator[str]:
     made = copy(row)
     derive(cursor, user_id, made)
     counts: Counter[str | None] = Counter()
-    for type_, key, membership, event_type, event_key, content in cursor.execute(PILE, (row.id,)).fetchall():
-        if (type_, key) != (event_type, event_key):
-            yield f"{row.room_id}: the state of {type_} {key!r} is an event of {event_type} {event_key!r}"
-        if type_ == "m.room.member":
-            counts[membership] += 1
-            if membership != membership_of(type_, decode(content)):
-                yield f"{row.room_id}: the pile has {key} as {membership}, the event says otherwise"
+    for key, membership, content in cursor.execute(MEMBERS, (row.id,)).fetchall():
+        counts[membership] += 1
+        if membership != membership_of("m.room.member", decode(content)):
+            yield f"{row.room_id}: the pile has {key} as {membership}, the event says otherwise"
     made.pile_joined, made.pile_invited = counts["join"], counts["invite"]
     yield from _differences(row, made)
+    for type_, key in cursor.execute(ASTRAY, (row.id,)).fetchall():
+        yield f"{row.room_id}: the state of {type_} {key!r} is no event of that key in this room"
+    for type_, key in cursor.execute(ASTRAY_BEFORE, (row.id,)).fetchall():
+        yield f"{row.room_id}: what {type_} {key!r} was before is no event of that key in this room"
     yield from _places(cursor, row)
     yield from _relations(cursor, row)
 

@@ -13,7 +13,7 @@ from syncstore.store.views import CREATE_VIEWS
 # Written to the file's header: "sync" as a number tells our files from other SQLite databases.
 APPLICATION_ID = 0x73796E63
 # One number per migration in alembic/versions, oldest first; the file's header carries the newest it has seen.
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 FORMAT = len(REVISIONS)
 
 # The table in which Alembic keeps what it has done, in Alembic's own words.

@@ -34,18 +34,21 @@ DROP_HISTORY = """
     DELETE FROM replaced_state
     WHERE room = ?1 AND (until_segment IS NULL OR (until_segment, until_position) <= (?2, ?3))
 """
-# What a pile or its history still needs stays as a row without a place.
-UNPLACE = """
-    UPDATE event SET segment = NULL, position = NULL, prev_batch = NULL, source = 'state', changed = ?4
-    WHERE room = ?1 AND segment IS NOT NULL AND (segment, position) < (?2, ?3) AND (
-        EXISTS (SELECT 1 FROM room_state WHERE event = event.id)
-        OR EXISTS (SELECT 1 FROM replaced_state WHERE event = event.id))
+# A pile and its history hold an event under its own type and state_key.
+_HELD = """(
+    EXISTS (SELECT 1 FROM room_state s
+        WHERE s.room = event.room AND s.type = event.type AND s.state_key = event.state_key AND s.event = event.id)
+    OR EXISTS (SELECT 1 FROM replaced_state h
+        WHERE h.room = event.room AND h.type = event.type AND h.state_key = event.state_key AND h.event = event.id))
 """
-_DOOMED = """
+# What a pile or its history still needs stays as a row without a place.
+UNPLACE = f"""
+    UPDATE event SET segment = NULL, position = NULL, prev_batch = NULL, source = 'state', changed = ?4
+    WHERE room = ?1 AND segment IS NOT NULL AND (segment, position) < (?2, ?3) AND {_HELD}
+"""
+_DOOMED = f"""
     room = ?1 AND ((segment IS NOT NULL AND (segment, position) < (?2, ?3)) OR (
-        segment IS NULL AND source = 'state'
-        AND NOT EXISTS (SELECT 1 FROM room_state WHERE event = event.id)
-        AND NOT EXISTS (SELECT 1 FROM replaced_state WHERE event = event.id)))
+        segment IS NULL AND source = 'state' AND NOT {_HELD}))
 """
 DROP_COPIES = f"DELETE FROM bundled_copy WHERE event IN (SELECT id FROM event WHERE {_DOOMED})"
 DROP_DECRYPTED = f"DELETE FROM decrypted WHERE event IN (SELECT id FROM event WHERE {_DOOMED})"

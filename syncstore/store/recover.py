@@ -41,9 +41,14 @@ LAST_PLACES = """
     WHERE EXISTS (SELECT 1 FROM event WHERE room = room.id AND segment IS NOT NULL
         AND (segment, position) > (coalesce(room.last_segment, -1), room.last_position))
 """
+# A pile and its history hold events under their own type and state_key: rows of other events are damage.
 OTHER_KEYS = """
     DELETE FROM room_state WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.id = room_state.event
         AND e.room = room_state.room AND e.type = room_state.type AND e.state_key = room_state.state_key)
+"""
+OTHER_KEYS_BEFORE = """
+    DELETE FROM replaced_state WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.id = replaced_state.event
+        AND e.room = replaced_state.room AND e.type = replaced_state.type AND e.state_key = replaced_state.state_key)
 """
 MEMBERS = """
     SELECT e.content, s.membership, s.room, s.state_key FROM room_state s JOIN event e ON e.id = s.event
@@ -161,19 +166,17 @@ def _fill(cursor: sqlite3.Cursor, table: Table, found: Found) -> int:
 
 def _connect(cursor: sqlite3.Cursor, counts: dict[str, int], found: dict[str, Found]) -> list[Saved]:
     """Drop rows that point nowhere, parents first, and count."""
-    saved = []
     for table in metadata.sorted_tables:
-        loose = 0
         for key in table.foreign_keys:
             column, parent = key.parent.name, key.column.table.name
-            loose += cursor.execute(
+            counts[table.name] -= cursor.execute(
                 f"DELETE FROM {table.name} WHERE {column} NOT IN (SELECT id FROM {parent})"
             ).rowcount
-        rows = found[table.name].rows
-        bad = found[table.name].unreadable
-        kept = counts[table.name] - loose
-        saved.append(Saved(table.name, kept, len(rows) - kept, bad > 0))
-    return saved
+    counts["room_state"] -= cursor.execute(OTHER_KEYS).rowcount
+    counts["replaced_state"] -= cursor.execute(OTHER_KEYS_BEFORE).rowcount
+    return [
+        Saved(name, kept, len(found[name].rows) - kept, found[name].unreadable > 0) for name, kept in counts.items()
+    ]
 
 
 def _lacking(cursor: sqlite3.Cursor, found: dict[str, Found], indexed: dict[int, int] | None) -> set[int]:
@@ -192,7 +195,6 @@ def _mend(cursor: sqlite3.Cursor, saved: list[Saved], lacking: Iterable[int]) ->
     cursor.execute("INSERT OR IGNORE INTO batch (id, kind, received_at) VALUES (?, 'repair', 0)", (max(newest, 1),))
     write = Write(cursor, "repair", int(time.time() * 1000))
     cursor.execute(LAST_PLACES)
-    cursor.execute(OTHER_KEYS)
     for content, said, *key in cursor.execute(MEMBERS).fetchall():
         meant = membership_of("m.room.member", decode(content))
         if said != meant:

@@ -181,14 +181,13 @@ room_state = Table(
     _room(primary_key=True),
     Column("type", Text, primary_key=True),
     Column("state_key", Text, primary_key=True),
-    Column("event", Integer, ForeignKey("event.id"), nullable=False),
+    Column("event", Integer, nullable=False),  # no foreign key: the event tells its row by type and state_key
     Column("membership", Text),
     Column("segment", Integer),  # since which place the key holds this event
     Column("position", Integer),
     _batch(),
     sqlite_with_rowid=False,
 )
-Index("room_state_by_event", room_state.c.event)
 # Joined members are found by the pile's own key: as a rule they are nearly all.
 Index(
     "room_state_members",
@@ -205,7 +204,7 @@ replaced_state = Table(
     _room(),
     Column("type", Text, nullable=False),
     Column("state_key", Text, nullable=False),
-    Column("event", Integer, ForeignKey("event.id"), nullable=False),
+    Column("event", Integer, nullable=False),  # no foreign key, as in the pile
     Column("segment", Integer),
     Column("position", Integer),
     _batch(),
@@ -215,7 +214,6 @@ replaced_state = Table(
     Column("until_event_id", Text),  # null: a restated room no longer has the key
 )
 Index("replaced_state_by_key", replaced_state.c.room, replaced_state.c.type, replaced_state.c.state_key)
-Index("replaced_state_by_event", replaced_state.c.event)
 
 stripped_state = Table(
     "stripped_state",

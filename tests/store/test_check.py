@@ -120,8 +120,11 @@ DAMAGE = {
     "pile_joined": "UPDATE room SET pile_joined = pile_joined + 1 WHERE id = 1",
     "pile_invited": "UPDATE room SET pile_invited = 7 WHERE id = 1",
     "the pile has": "UPDATE room_state SET membership = 'ban' WHERE room = 1 AND state_key = '@ann:example.org'",
-    "is an event of": "UPDATE room_state SET event = (SELECT event FROM room_state WHERE type = 'm.room.create')"
-    " WHERE room = 1 AND type = 'm.room.name'",
+    "the state of m.room.name '' is no event": "UPDATE room_state SET event = (SELECT event FROM room_state"
+    " WHERE type = 'm.room.create') WHERE room = 1 AND type = 'm.room.name'",
+    "the state of m.room.topic '' is no event": "UPDATE room_state SET event = 9999"
+    " WHERE room = 1 AND type = 'm.room.topic'",
+    "was before is no event": "UPDATE replaced_state SET event = 9999",
     "another relation": "UPDATE event SET rel_type = 'm.thread' WHERE event_id = '$m2'",
     "last place": "UPDATE event SET position = 2000 WHERE room = 1 AND event_id = '$m2'",
     "foreign key": "UPDATE event SET room = 99 WHERE event_id = '$m2'",

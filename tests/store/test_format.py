@@ -160,9 +160,43 @@ def test_opening_an_older_file_upgrades_it(filled: Path, tmp_path: Path, monkeyp
     assert read(filled) == before
 
 
-# What 0002 to 0004 changed, undone: a file as version 1 of the format left it.
-TO_FORMAT_1 = (
+# What 0005 changed, undone: a file as version 4 of the format left it.
+TO_FORMAT_4 = (
     *DROP_VIEWS,
+    "ALTER TABLE room_state RENAME TO room_state_now",
+    """
+    CREATE TABLE room_state (
+        room INTEGER NOT NULL, type TEXT NOT NULL, state_key TEXT NOT NULL, event INTEGER NOT NULL, membership TEXT,
+        segment INTEGER, position INTEGER, batch INTEGER NOT NULL, PRIMARY KEY (room, type, state_key),
+        FOREIGN KEY(room) REFERENCES room (id), FOREIGN KEY(event) REFERENCES event (id)
+    ) WITHOUT ROWID
+    """,
+    "INSERT INTO room_state SELECT * FROM room_state_now",
+    "DROP TABLE room_state_now",
+    "CREATE INDEX room_state_by_event ON room_state (event)",
+    """
+    CREATE INDEX room_state_members ON room_state (room, membership, state_key)
+    WHERE type = 'm.room.member' AND membership <> 'join'
+    """,
+    "ALTER TABLE replaced_state RENAME TO replaced_state_now",
+    """
+    CREATE TABLE replaced_state (
+        id INTEGER NOT NULL, room INTEGER NOT NULL, type TEXT NOT NULL, state_key TEXT NOT NULL,
+        event INTEGER NOT NULL, segment INTEGER, position INTEGER, batch INTEGER NOT NULL,
+        until_batch INTEGER NOT NULL, until_segment INTEGER, until_position INTEGER, until_event_id TEXT,
+        PRIMARY KEY (id), FOREIGN KEY(room) REFERENCES room (id), FOREIGN KEY(event) REFERENCES event (id)
+    )
+    """,
+    "INSERT INTO replaced_state SELECT * FROM replaced_state_now",
+    "DROP TABLE replaced_state_now",
+    "CREATE INDEX replaced_state_by_key ON replaced_state (room, type, state_key)",
+    "CREATE INDEX replaced_state_by_event ON replaced_state (event)",
+    "UPDATE alembic_version SET version_num = '0004'",
+    "PRAGMA user_version = 4",
+)
+# And what 0002 to 0004 changed: a file as version 1 of the format left it.
+TO_FORMAT_1 = (
+    *TO_FORMAT_4,
     *(f"DROP TABLE {name}" for name in ("outgoing", "draft", "lease", "consumer", "decrypted", "undecrypted")),
     "DROP TABLE to_device_done",
     "ALTER TABLE to_device_message DROP COLUMN acked",
@@ -219,6 +253,23 @@ def test_a_file_of_format_1_gets_its_replies(store: SyncStore, path: Path, tmp_p
     with SyncStore.open(path) as again:
         assert (again.info().format, again.check()) == (file_format.FORMAT, [])
     assert sql("SELECT event_id, in_reply_to FROM events ORDER BY event_id") == said
+
+
+def test_a_file_of_format_4_keeps_its_piles(filled: Path, tmp_path: Path, sql: Sql) -> None:
+    """Rows, history and views are the same; nothing but the two indices is gone."""
+    before, picture_before = read(filled), picture(filled)
+    history = sql("SELECT * FROM state_history ORDER BY event_id, until_event_id")
+    assert history
+    with closing(sqlite3.connect(filled)) as db:
+        for statement in TO_FORMAT_4:
+            db.execute(statement)
+        db.commit()
+    assert "index room_state_by_event" in picture(filled)
+    with SyncStore.open(filled) as again:
+        assert (again.info().format, again.check()) == (file_format.FORMAT, [])
+    assert read(filled) == before
+    assert sql("SELECT * FROM state_history ORDER BY event_id, until_event_id") == history
+    assert picture(filled) == picture_before
 
 
 def test_a_newer_file_is_refused(filled: Path) -> None:

@@ -106,6 +106,7 @@ MAY: dict[str, tuple[str, str]] = {
     "recover.LAST_PLACES": ("room", _RARE),
     "recover.MEMBERS": ("s", _RARE),
     "recover.OTHER_KEYS": ("room_state", _RARE),
+    "recover.OTHER_KEYS_BEFORE": ("replaced_state", _RARE),
     "search.ADD_LATE": ("search_late", _LATE),
     "search.ANY_LATE": ("search_late", _LATE),
     "search.FOUND": ("sort", "sorts what was found by the senders' clocks; " + _EDITS),
@@ -179,7 +180,7 @@ def test_p30_every_exception_is_needed(db: sqlite3.Connection) -> None:
 
 
 @pytest.mark.parametrize(
-    "index", ["event_by_place", "event_by_id", "event_by_relation", "event_by_replaces", "room_state_by_event"]
+    "index", ["event_by_place", "event_by_id", "event_by_relation", "event_by_replaces", "replaced_state_by_key"]
 )
 def test_p30_a_lost_index_is_noticed(db: sqlite3.Connection, index: str) -> None:
     db.execute("DROP INDEX " + index)
