@@ -46,6 +46,7 @@ class Floor:
             self.db.execute("PRAGMA " + pragma)
         self.db.execute("PRAGMA cache_size = -65536")
         self.db.execute("PRAGMA temp_store = MEMORY")
+        self.db.execute("PRAGMA wal_autocheckpoint = 4000")
         self.db.execute("PRAGMA journal_size_limit = 16777216")
         if schema is not None:
             self._create(schema)
