@@ -40,15 +40,15 @@ SEGMENTS = """
 """
 CONTENT = "SELECT content FROM event WHERE id = ?"
 PLACE = "SELECT segment, position FROM event WHERE room = ? AND event_id = ?"
-# The order of application: what was replaced first, first; the key's event of today last.
-INTERVALS = """
-    SELECT state_key, event, batch, segment, position, until_segment, until_position FROM (
-        SELECT state_key, id AS age, event, batch, segment, position, until_segment, until_position
-        FROM replaced_state WHERE room = ?1 AND type = ?2 AND state_key IN (SELECT value FROM json_each(?3))
-        UNION ALL
-        SELECT state_key, 9223372036854775807, event, batch, segment, position, 9223372036854775807, 0
-        FROM room_state WHERE room = ?1 AND type = ?2 AND state_key IN (SELECT value FROM json_each(?3)))
-    ORDER BY age
+# In the order of application.
+REPLACED = """
+    SELECT state_key, event, batch, segment, position, until_segment, until_position
+    FROM replaced_state
+    WHERE room = ? AND type = ? AND state_key IN (SELECT value FROM json_each(?)) ORDER BY id
+"""
+HELD = """
+    SELECT state_key, event, batch, segment, position
+    FROM room_state WHERE room = ? AND type = ? AND state_key IN (SELECT value FROM json_each(?))
 """
 # Named, for SQLite would rather walk through all that was ever said in the room.
 SENT = """
@@ -66,6 +66,7 @@ KEYS = """
 
 Place = tuple[int, int]
 _NOWHERE: Place = (-(2**63), 0)
+_NEVER: Place = (2**63 - 1, 0)
 
 
 class Held(NamedTuple):
@@ -144,7 +145,11 @@ class History:
         self._gaps = {segment: Opened(*row) for segment, *row in cursor.execute(GAPS, (room,))}
         self._inside: dict[int, bool] = {}
         self._user_id = user_id
-        self._segments: list[Place] = cursor.execute(SEGMENTS, (room,)).fetchall()  # each with its last position
+
+    @cached_property
+    def _segments(self) -> list[Place]:
+        """Each with its last position. Who asks about the newest segment alone needs none."""
+        return self._cursor.execute(SEGMENTS, (self._room,)).fetchall()
 
     @cached_property
     def _own(self) -> Key:
@@ -154,8 +159,10 @@ class History:
         """Keys of one type, each to be asked about several places."""
         found = {state_key: Key(type_) for state_key in state_keys}
         asked = (self._room, type_, json.dumps(list(found)))
-        for state_key, event, batch, *ends in self._cursor.execute(INTERVALS, asked):
-            found[state_key].held.append(Held(event, batch, _place(*ends[:2]), _place(*ends[2:])))
+        for state_key, event, batch, segment, position, *until in self._cursor.execute(REPLACED, asked):
+            found[state_key].held.append(Held(event, batch, _place(segment, position), _place(*until)))
+        for state_key, event, batch, segment, position in self._cursor.execute(HELD, asked):
+            found[state_key].held.append(Held(event, batch, _place(segment, position), _NEVER))
         for state_key, *row in self._cursor.execute(SENT, asked):
             found[state_key].sent.append(Sent(*row))
         return found

@@ -82,8 +82,10 @@ def _profiles(
     cursor: sqlite3.Cursor, room_id: str, answers: Set[tuple[str, int | None]]
 ) -> dict[tuple[str, int | None], Profile]:
     """A profile for each sender and the member event that held; without one, as the sender is called now."""
-    then = dict(cursor.execute(CONTENTS, (json.dumps([event for _, event in answers if event is not None]),)))
-    now = dict(cursor.execute(MEMBERS_NOW, (room_id, json.dumps([user for user, event in answers if event is None]))))
+    told = [event for _, event in answers if event is not None]
+    then = dict(cursor.execute(CONTENTS, (json.dumps(told),)))
+    untold = [user for user, event in answers if event is None]
+    now = dict(cursor.execute(MEMBERS_NOW, (room_id, json.dumps(untold)))) if untold else {}
     found: dict[tuple[str, int | None], Profile] = {}
     for user_id, event in answers:
         text = now.get(user_id) if event is None else then[event]

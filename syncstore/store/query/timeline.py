@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import NamedTuple
 
 from syncstore.errors import NotFoundError
 from syncstore.model.records import Event, Gap, Page
@@ -62,57 +63,59 @@ def page(
     if sum(one is not None for one in (before, after, around)) > 1:
         raise ValueError("a page is asked for before, after or around one event, not more than one of them")
     if around is not None:
-        found, low, high = _around(cursor, room_id, limit, _place(cursor, room_id, around))
+        cut = _around(cursor, room_id, limit, _place(cursor, room_id, around))
     elif after is not None:
-        found, low, high = _after(cursor, room_id, limit, _place(cursor, room_id, after))
+        cut = _after(cursor, room_id, limit, _place(cursor, room_id, after))
     else:
-        place = None if before is None else _place(cursor, room_id, before)
-        found, low, high = _before(cursor, room_id, limit, place)
-    gaps = [gap for gap in gaps_of(cursor, room_id) if low[0] < gap.segment <= high[0]]
-    return Page(_merged(found, gaps), *_ends(cursor, room_id, found))
+        cut = _before(cursor, room_id, limit, None if before is None else _place(cursor, room_id, before))
+    gaps = [gap for gap in gaps_of(cursor, room_id) if cut.low[0] < gap.segment <= cut.high[0]]
+    found = cut.events
+    older = found[-1].event_id if found and cut.older else None
+    return Page(_merged(found, gaps), older, found[0].event_id if found and cut.newer else None)
 
 
-# Each: events, newest first; then the places between which the gaps of this page lie.
-_Cut = tuple[list[Event], _Place, _Place]
+class _Cut(NamedTuple):
+    """Events, newest first; the places between which the gaps of their page lie; whether any are older, or newer."""
+
+    events: list[Event]
+    low: _Place
+    high: _Place
+    older: bool
+    newer: bool
 
 
 def _before(cursor: sqlite3.Cursor, room_id: str, limit: int, place: _Place | None) -> _Cut:
-    found, more = _events(cursor, OLDER, room_id, place or _LAST, limit)
-    low = _next_older(cursor, room_id, found) if more else _FIRST
+    found, following = _events(cursor, OLDER, room_id, place or _LAST, limit)
+    # Gaps above the event that the next page begins with belong to this page.
+    low = _of(following) if following else _FIRST
     # A gap right below `before` stood on the page of that event.
     high = _LAST if place is None else _of(found[0]) if found else _FIRST
-    return found, low, high
+    return _Cut(found, low, high, following is not None, place is not None)
 
 
 def _after(cursor: sqlite3.Cursor, room_id: str, limit: int, place: _Place) -> _Cut:
-    found, more = _events(cursor, NEWER, room_id, place, limit)
+    found, following = _events(cursor, NEWER, room_id, place, limit)
     found.reverse()
-    return found, place, _of(found[0]) if found and more else _LAST
+    return _Cut(found, place, _of(found[0]) if found and following else _LAST, True, following is not None)
 
 
 def _around(cursor: sqlite3.Cursor, room_id: str, limit: int, place: _Place) -> _Cut:
     """The event itself, half of the others after it, the rest before it."""
-    after: list[Event] = []
-    high = _LAST
     if limit > 1:
-        after, _, high = _after(cursor, room_id, limit // 2, place)
-    elif cursor.execute(NEWER, (room_id, *place, 1)).fetchone():
-        high = place
-    before, low, _ = _before(cursor, room_id, limit - len(after), (place[0], place[1] + 1))
-    return after + before, low, high
+        after = _after(cursor, room_id, limit // 2, place)
+    else:
+        following = cursor.execute(NEWER, (room_id, *place, 1)).fetchone()
+        after = _Cut([], place, place if following else _LAST, True, following is not None)
+    before = _before(cursor, room_id, limit - len(after.events), (place[0], place[1] + 1))
+    return _Cut(after.events + before.events, before.low, after.high, before.older, after.newer)
 
 
 def _events(
     cursor: sqlite3.Cursor, statement: str, room_id: str, place: _Place, limit: int
-) -> tuple[list[Event], bool]:
-    rows = cursor.execute(statement, (room_id, *place, limit + 1)).fetchall()
-    return [Event(*row) for row in rows[:limit]], len(rows) > limit
-
-
-def _next_older(cursor: sqlite3.Cursor, room_id: str, found: list[Event]) -> _Place:
-    """The place of the event that the next page begins with: gaps above it belong to this page."""
-    row = cursor.execute(OLDER, (room_id, *_of(found[-1]), 1)).fetchone()
-    return _of(Event(*row))
+) -> tuple[list[Event], Event | None]:
+    """So many events from a place on, and the one that follows them."""
+    found = [Event(*row) for row in cursor.execute(statement, (room_id, *place, limit + 1))]
+    return found[:limit], found[limit] if len(found) > limit else None
 
 
 def _merged(events: list[Event], gaps: list[Gap]) -> list[Event | Gap]:
@@ -122,16 +125,6 @@ def _merged(events: list[Event], gaps: list[Gap]) -> list[Event | Gap]:
     items: list[tuple[_Place, Event | Gap]] = [(_of(event), event) for event in events]
     items += [((gap.segment, _FIRST[1]), gap) for gap in gaps]
     return [item for _, item in sorted(items, key=lambda one: one[0], reverse=True)]
-
-
-def _ends(cursor: sqlite3.Cursor, room_id: str, found: list[Event]) -> tuple[str | None, str | None]:
-    """The page's oldest event if any is older, its newest one if any is newer."""
-    if not found:
-        return None, None
-    oldest, newest = found[-1], found[0]
-    older = cursor.execute(OLDER, (room_id, *_of(oldest), 1)).fetchone()
-    newer = cursor.execute(NEWER, (room_id, *_of(newest), 1)).fetchone()
-    return oldest.event_id if older else None, newest.event_id if newer else None
 
 
 def _of(event: Event) -> _Place:
