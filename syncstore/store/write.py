@@ -106,7 +106,7 @@ class Write:
         """Write the notes of `touch`."""
         for columns, notes in self._touched.items():
             batch = self.batch
-            self.cursor.executemany(_noting(columns), [(batch, *one) for one in notes])
+            self.cursor.executemany(_noting(columns), ((batch, *one) for one in notes))
 
 
 @cache

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from syncstore.wire.turns import WINDOW, give_way
+
 _VALUE = msgspec.json.Decoder(msgspec.Raw)
-_WINDOW = 1 << 20  # bytes that are searched at once
 _WORTH = 2048  # bytes of a piece: what is known of each takes a tenth of that
 _KEY = re.compile(rb'"![^"\\]{0,300}":(?=\{)')
 
@@ -54,8 +55,11 @@ class Cuts:
     def _cut(self) -> bytes:
         kept: list[bytes | memoryview] = []
         copied = 0
-        key = self._next_key(0)
+        key, rested = self._next_key(0), 0
         while key is not None and (after := self._next_key(key.value)) is not None:
+            if key.start - rested > WINDOW:
+                give_way()
+                rested = key.start
             piece = self._view[key.value : after.start - 1]  # without the comma, or it is no value
             if len(piece) >= _WORTH and _is_value(piece):
                 kept += (self._view[copied : key.value], b'"%s%d"' % (self._nonce, len(self._pieces)))
@@ -67,7 +71,7 @@ class Cuts:
     def _next_key(self, start: int) -> _Key | None:
         """The next key of an object that begins with `!` and has an object for its value."""
         while start < len(self._body):
-            end = start + _WINDOW
+            end = start + WINDOW
             quote = self._body.find(b'"!', start, end + 1)
             if quote < 0:
                 start = end

@@ -12,6 +12,8 @@ import codecs
 import re
 import secrets
 
+from syncstore.wire.turns import WINDOW, give_way
+
 # One escape at a time, so that the parity of backslashes is right: a valid pair, a lone surrogate, any other.
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
@@ -21,20 +23,21 @@ _NOT_UTF8 = re.compile("[\udc80-\udcff]+")
 # Possessive, and a string without an end runs to the end of the body: one pass over whatever was sent, without memory
 # for ways back. In a body that is no JSON every escaped quote would else begin another walk to its end.
 _STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
-_CHUNK = 1 << 20
 # Containers below this depth are covered: far below any decoder's stack, far above any field we look at.
 _DEPTH = 64
 
 
 def is_utf8(body: bytes | bytearray) -> bool:
     """Whether the bytes are UTF-8, read in pieces so that a large body is never copied whole."""
-    if len(body) <= _CHUNK and body.isascii():
+    if len(body) <= WINDOW and body.isascii():
         return True
     decoder = codecs.getincrementaldecoder("utf-8")()
     view = memoryview(body)
     try:
-        for at in range(0, len(view), _CHUNK):
-            decoder.decode(view[at : at + _CHUNK])
+        for at in range(0, len(view), WINDOW):
+            decoder.decode(view[at : at + WINDOW])
+            if at:
+                give_way()
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False

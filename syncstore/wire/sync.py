@@ -16,6 +16,7 @@ from syncstore.wire.event import checked_id, split_object
 from syncstore.wire.mask import Mask, is_utf8
 from syncstore.wire.parts import quarantine, typed_events
 from syncstore.wire.room import STATE_AFTER, parse_room
+from syncstore.wire.turns import WINDOW, give_way
 
 _KEYS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ROOMS = msgspec.json.Decoder(dict[str, dict[str, msgspec.Raw]])
@@ -38,7 +39,6 @@ _2015_SECTIONS = {"joined", "invited", "archived"}
 # A body that tells of state_after has the end of both its names, or some letter of them written as an escape.
 _STATE_AFTER = (b'state_after"', b"\\u00")
 _SMALL, _LARGE = 1 << 16, 1 << 20  # bytes
-_WINDOW = 1 << 20
 _Unparsed = tuple[Section, str, dict[str, msgspec.Raw]]  # section, its name on the wire, room_id -> entry
 
 
@@ -159,7 +159,12 @@ def _form(body: bytes | bytearray, source: Source, sections: list[_Unparsed]) ->
 
 def _holds(body: bytes | bytearray, word: bytes) -> bool:
     """Whether a word occurs, looked for in pieces: other threads run in between."""
-    return any(body.find(word, at, at + _WINDOW + len(word)) >= 0 for at in range(0, len(body), _WINDOW))
+    for at in range(0, len(body), WINDOW):
+        if body.find(word, at, at + WINDOW + len(word)) >= 0:
+            return True
+        if at:
+            give_way()
+    return False
 
 
 def _has_state_after(raw: msgspec.Raw) -> bool:

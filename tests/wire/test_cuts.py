@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -12,8 +13,9 @@ import pytest
 
 from syncstore.errors import WireError
 from syncstore.model.batch import Batch
-from syncstore.wire import cuts, parse, sync
+from syncstore.wire import cuts, mask, parse, sync
 from syncstore.wire.cuts import Cuts
+from syncstore.wire.turns import WINDOW
 
 PADDING = "x" * 4096
 
@@ -100,11 +102,23 @@ def test_no_step_over_a_large_body_is_long() -> None:
             longest = max(longest, len(bytes(part)))
             return self._decoder.decode(part)
 
-    assert len(raw) > 16 * cuts._WINDOW
+    assert len(raw) > 16 * WINDOW
     with (
         patch.object(sync, "_KEYS", Noting(sync._KEYS)),
         patch.object(sync, "_ROOMS", Noting(sync._ROOMS)),
         patch.object(cuts, "_VALUE", Noting(cuts._VALUE)),
     ):
         assert len(list(parse(raw).rooms)) == 2001
-    assert longest < cuts._WINDOW
+    assert longest < WINDOW
+
+
+@pytest.mark.parametrize("reader", [mask, cuts, sync])
+def test_whoever_reads_through_a_large_body_gives_way(reader: ModuleType) -> None:
+    """SQLite does not free Python's lock in between: an event loop would wait for its turns."""
+    raw = body(1000)
+    with patch.object(reader, "give_way") as given:
+        parse(raw)
+    assert given.call_count >= len(raw) // WINDOW - 1 > 10
+    with patch.object(reader, "give_way") as given:
+        parse(body(3))
+    given.assert_not_called()
