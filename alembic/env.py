@@ -23,6 +23,12 @@ from syncstore.store.key import Key
 from syncstore.store.schema import metadata
 from syncstore.store.views import CREATE_VIEWS, DROP_VIEWS
 
+# What foreign keys cannot say (docs/decisions/0025).
+LOST = """
+    SELECT 'room_state' FROM room_state WHERE event NOT IN (SELECT id FROM event)
+    UNION ALL SELECT 'replaced_state' FROM replaced_state WHERE event NOT IN (SELECT id FROM event)
+"""
+
 
 def _connect(path: Path, key: Key | None) -> sqlite3.Connection:
     raw = driver.connect(path, key, "mode=rw", timeout=30)
@@ -41,7 +47,8 @@ def _stamp(connection: Connection) -> None:
 
 
 def _check(connection: Connection, path: Path) -> None:
-    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    checks = ("PRAGMA foreign_key_check", LOST)
+    broken = [row for check in checks for row in connection.exec_driver_sql(check)]
     if broken:
         raise CorruptStoreError(
             f"{path} was not upgraded: {len(broken)} rows of {broken[0][0]} and others point nowhere"

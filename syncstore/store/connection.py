@@ -49,8 +49,8 @@ def _writing(raw: sqlite3.Connection) -> None:
         raw.execute("PRAGMA fullfsync = ON")
     # A first sync touches every index: keep their pages.
     raw.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
-    # Small batches write the same pages again and again: each checkpoint copies them once. No more frames than one page
-    # of the WAL's index tells of, so that readers search no longer.
+    # Small batches write the same pages again and again: each checkpoint copies them once. As a rule no more frames
+    # than one page of the WAL's index tells of, so that readers search no longer.
     raw.execute("PRAGMA wal_autocheckpoint = 4000")
     # The WAL of a large first sync is given back at the next checkpoint.
     raw.execute("PRAGMA journal_size_limit = 16777216")

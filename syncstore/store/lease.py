@@ -10,7 +10,9 @@ import os
 import socket
 import sqlite3
 import time
+from contextlib import suppress
 
+from syncstore.errors import StoreError
 from syncstore.store.connection import Connections
 from syncstore.store.gap import GapRow, find_gap
 
@@ -34,9 +36,12 @@ def take_lease(connections: Connections, name: str, seconds: float) -> int | Non
 
 
 def release_lease(connections: Connections, name: str, until: int) -> None:
-    """Let others have it, unless the lease ran out and another one has it already."""
+    """Let others have it, unless the lease ran out and another one has it already.
+
+    A file that cannot be written is no failure of what was done under the lease, which is committed: the mark runs out.
+    """
     _holding.discard((name, until))
-    with connections.write() as cursor:
+    with suppress(StoreError), connections.write() as cursor:
         cursor.execute(RELEASE, (name, until))
 
 

@@ -75,6 +75,7 @@ class Cuts:
             quote = self._body.find(b'"!', start, end + 1)
             if quote < 0:
                 start = end
+                give_way()
             elif self._body[quote - 1] in b"{," and (match := _KEY.match(self._body, quote)) is not None:
                 return _Key(quote, match.end())
             else:

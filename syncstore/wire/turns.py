@@ -1,4 +1,4 @@
-"""Whoever reads through a large body without SQLite in between lets other threads run now and then."""
+"""Who reads through a large body, without SQLite in between, lets other threads run now and then."""
 
 from __future__ import annotations
 

@@ -6,15 +6,33 @@ import itertools
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
+from unittest import mock
 
 from syncstore import SyncStore
 from syncstore.errors import StoreError
+from syncstore.model.outgoing import Attempt
+from syncstore.store import sending
 from tests.store import rich
-from tests.store.bodies import ANN, BOB, ME, OTHER, ROOM, Body, create, member, message, name, page, redaction, topic
+from tests.store.bodies import (
+    ANN,
+    BOB,
+    ME,
+    OTHER,
+    ROOM,
+    Body,
+    create,
+    event,
+    member,
+    message,
+    name,
+    page,
+    redaction,
+    topic,
+)
 from tests.store.conftest import Feed
 from tests.store.test_format import TO_FORMAT_1
 
@@ -22,6 +40,7 @@ from .kill import remove
 from .world import dump, unlike
 
 Call = Callable[[SyncStore], object]
+SECRET = "!secret:example.org"
 
 
 class Countdown:
@@ -64,6 +83,30 @@ def _lease(store: SyncStore) -> None:
         assert row is not None
 
 
+@contextmanager
+def _id(transaction_id: str) -> Iterator[None]:
+    """What is queued inside goes under this id, each time."""
+    with mock.patch("secrets.token_urlsafe", return_value=transaction_id):
+        yield
+
+
+def _send(store: SyncStore) -> None:
+    with _id("t2"):
+        store.room(ROOM).react("$m1", "+")
+
+
+def _begun(store: SyncStore) -> Attempt:
+    """What the base has begun to send."""
+    with store._connections.read() as cursor:
+        row = cursor.execute(sending.NEXT, (ROOM,)).fetchone()
+    return Attempt._make((*row[:9], *row[10:12], False, False))
+
+
+def _consume(store: SyncStore) -> None:
+    with store.consume("bot"):
+        pass
+
+
 # `sync` has to-device messages (promise 4) and redactions; each of the others is a transaction of another kind.
 CALLS: dict[str, Call] = {
     "sync": lambda store: store.apply(rich.second(Body("s2")).done(), since="s1", held="s1"),
@@ -83,7 +126,37 @@ CALLS: dict[str, Call] = {
     "give_up": lambda store: store.give_up_gap(store.gaps()[0], "no such room"),
     "retry": lambda store: store.retry_gap(store.gaps()[0], "s1", "s0"),
     "lease": _lease,
+    "renew": lambda store: store.renew_gap(store.gaps()[0], "s1", b'{"start": "s0", "chunk": []}'),
+    "copies": lambda store: store.apply_copies(ROOM, page(message("$m1", unsigned={"redacted_because": {}}))),
+    "prune": lambda store: store.prune(ROOM, keep=1),
+    "send": _send,
+    "draft": lambda store: store.room(ROOM).set_draft({"body": "not yet"}),
+    "cancel": lambda store: store.cancel("t0"),
+    "begin": lambda store: store.next_to_send(OTHER),
+    "sent": lambda store: store.mark_sent(_begun(store), "$sent"),
+    "rejected": lambda store: store.mark_rejected(_begun(store), "no"),
+    "failed": lambda store: store.mark_failed(_begun(store), "no answer", known=False),
+    "ack": lambda store: store.ack([one.id for one in store.to_device("olm")], "olm"),
+    "ack lists": lambda store: store.ack_device_lists(store.device_lists("olm"), "olm"),
+    "consume": _consume,
+    "forget consumer": lambda store: store.forget_consumer("olm"),
+    "decrypted": lambda store: store.attach_decrypted(SECRET, "$enc", "m.room.message", {"body": "quiet"}),
 }
+
+
+def _furnish(store: SyncStore) -> None:
+    """Something of all that the calls are about."""
+    _consume(store)
+    body = rich.first(Body("s1")).join(SECRET, event("$enc", "m.room.encrypted", {"session_id": "s"}), state=[create()])
+    Feed(store).take(body.to_device({"n": 1}).key("device_lists", {"changed": [ANN]}))
+    store.keep_filter("{old}", "f0")
+    store.to_device("olm")
+    store.device_lists("olm")
+    with _id("t0"):
+        store.room(OTHER).send_text("queued")
+    with _id("t1"):
+        store.room(ROOM).send_text("begun")
+    assert store.next_to_send(ROOM)
 
 
 class Bench:
@@ -96,8 +169,7 @@ class Bench:
         self._base = folder / "base.db"
         if base != "none":
             with SyncStore.open(self._base, user_id=ME) as store:
-                Feed(store).take(rich.first(Body("s1")))
-                store.keep_filter("{old}", "f0")
+                _furnish(store)
         if base == "old":
             with closing(sqlite3.connect(self._base)) as db:
                 for statement in TO_FORMAT_1:

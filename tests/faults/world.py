@@ -21,7 +21,7 @@ from tests.encrypted import module
 from tests.sync.fake import Modelled, answer
 
 # Columns that tell of the clock or of the process, not of the account.
-CLOCKS = {"received_at", "updated_at", "created_at", "fetch_ms", "apply_ms", "until", "holder"}
+CLOCKS = {"received_at", "updated_at", "created_at", "fetch_ms", "apply_ms", "until", "holder", "attempted_at"}
 TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
 PAGE = 4
 

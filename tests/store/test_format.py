@@ -272,6 +272,19 @@ def test_a_file_of_format_4_keeps_its_piles(filled: Path, tmp_path: Path, sql: S
     assert picture(filled) == picture_before
 
 
+def test_a_file_of_format_4_whose_piles_point_nowhere_is_not_upgraded(filled: Path) -> None:
+    """Its foreign keys said so; afterwards none would."""
+    with closing(sqlite3.connect(filled)) as db:
+        for statement in TO_FORMAT_4:
+            db.execute(statement)
+        db.execute("DELETE FROM event WHERE id = (SELECT event FROM room_state WHERE type = 'm.room.topic')")
+        db.commit()
+    picture_before = picture(filled)
+    with pytest.raises(CorruptStoreError, match="not upgraded: 1 rows of room_state"):
+        SyncStore.open(filled)
+    assert picture(filled) == picture_before
+
+
 def test_a_newer_file_is_refused(filled: Path) -> None:
     with closing(sqlite3.connect(filled)) as db:
         db.execute("PRAGMA user_version = 99")

@@ -89,3 +89,20 @@ def _member_change(path: Path, steps: Steps, count: int, named: bool) -> int:
         changes = [member(f"$new{at}", f"@user{at:05}:example.org", "join", "Renamed") for at in range(50, 53)]
         body = feed.next.join(room_id(0), *changes)
         return steps.of(lambda: feed.take(body))
+
+
+def test_p28_a_key_that_changed_often_is_pruned_in_proportion(tmp_path: Path) -> None:
+    """Whoever changes their name ten thousand times must not lock the store for others."""
+    with counted() as steps:
+        few, many = (_pruning(tmp_path / f"{count}.db", steps, count) for count in (200, 2000))
+    assert 0 < many <= 12 * few
+
+
+def _pruning(path: Path, steps: Steps, changes: int) -> int:
+    renamed = [member(f"${at}", ANN, "join", f"Ann {at}") for at in range(changes)]
+    with SyncStore.open(path, user_id=ME) as store:
+        feed = Feed(store)
+        feed.take(feed.next.join(room_id(0), message("$m"), state=[create(), member("$me", ME, "join")]))
+        for first in range(0, changes, changes // 10):
+            feed.take(feed.next.join(room_id(0), *renamed[first : first + changes // 10]))
+        return steps.of(lambda: store.prune(keep=changes // 2))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from syncstore import SyncStore
-from syncstore.errors import NotFoundError
+from syncstore.errors import CorruptStoreError, NotFoundError
 from syncstore.model.records import Event, Profile
 from tests.store.bodies import ANN, BOB, ME, ROOM, create, member, message, name, page, topic
-from tests.store.conftest import Feed
+from tests.store.conftest import Feed, plant
 
 HERE = [create(), member("$me", ME, "join")]
 
@@ -143,3 +144,11 @@ def test_p23_to_those_who_are_outside_a_server_tells_nothing(feed: Feed, store: 
     feed.take(feed.next.leave(ROOM, member("$ban", ME, "ban", sender=ANN), prev_batch="o"))
     feed.take(feed.next.leave(ROOM, member("$end", ME, "leave", sender=ANN), prev_batch="p"))
     assert (topic_at(store, "$ban"), topic_at(store, "$end")) == ("$t1", "?")
+
+
+def test_p23_a_lost_event_is_damage_and_no_accident(feed: Feed, store: SyncStore, path: Path) -> None:
+    feed.take(feed.next.join(ROOM, member("$ann2", ANN, "join", "Ann"), message("$a"), state=HERE, prev_batch=None))
+    plant(path, "DELETE FROM event WHERE event_id = '$ann2'")
+    for read in (lambda: store.room(ROOM).timeline(), lambda: store.room(ROOM).state_at("$a", "m.room.member", ANN)):
+        with pytest.raises(CorruptStoreError, match="not in the file"):
+            read()

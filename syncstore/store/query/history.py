@@ -148,7 +148,7 @@ class History:
 
     @cached_property
     def _segments(self) -> list[Place]:
-        """Each with its last position. Who asks about the newest segment alone needs none."""
+        """Each with its last position. As a rule nobody asks beyond the segment that a place lies in."""
         return self._cursor.execute(SEGMENTS, (self._room,)).fetchall()
 
     @cached_property
@@ -246,7 +246,7 @@ class History:
 
     def _is_join(self, event: int) -> bool:
         row = self._cursor.execute(CONTENT, (event,)).fetchone()
-        return bool(membership_of("m.room.member", decode(row[0])) == "join")
+        return row is not None and membership_of("m.room.member", decode(row[0])) == "join"
 
     def _across(self, key: Key, segment: int, gap: int) -> Answer:
         """Inside a hole: known if the pile held the same on both sides of it, or nothing after it."""

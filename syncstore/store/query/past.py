@@ -6,10 +6,11 @@ import json
 import sqlite3
 from collections.abc import Set
 
-from syncstore.errors import NotFoundError
+from syncstore.errors import CorruptStoreError, NotFoundError
 from syncstore.model.json_text import decode
 from syncstore.model.records import Event, Profile, StateAt
 from syncstore.model.text import clean
+from syncstore.store.failures import ADVICE
 from syncstore.store.query.history import Answer, History, Key, Place, history
 from syncstore.store.query.state import EDITED, EVENT_COLUMNS
 from syncstore.store.query.timeline import gap
@@ -25,7 +26,7 @@ MEMBERS_NOW = """
 def state_at(cursor: sqlite3.Cursor, room_id: str, event_id: str, type_: str, state_key: str) -> StateAt:
     """What one key held when an event was sent. NotFoundError for an event without a place."""
     past, place = _past(cursor, room_id, event_id)
-    return _told(cursor, past.at(past.key(type_, state_key), place))
+    return _told(cursor, room_id, past.at(past.key(type_, state_key), place))
 
 
 def state_map_at(
@@ -38,7 +39,7 @@ def state_map_at(
         if type_ is None or of_type == type_:
             wanted.setdefault(of_type, []).append(state_key)
     return {
-        (of_type, state_key): _told(cursor, past.at(key, place))
+        (of_type, state_key): _told(cursor, room_id, past.at(key, place))
         for of_type, state_keys in wanted.items()
         for state_key, key in past.keys(of_type, state_keys).items()
     }
@@ -88,6 +89,8 @@ def _profiles(
     now = dict(cursor.execute(MEMBERS_NOW, (room_id, json.dumps(untold)))) if untold else {}
     found: dict[tuple[str, int | None], Profile] = {}
     for user_id, event in answers:
+        if event is not None and event not in then:
+            raise _lost(room_id)
         text = now.get(user_id) if event is None else then[event]
         content = {} if text is None else decode(text)
         name, avatar = clean(content.get("displayname")), clean(content.get("avatar_url"))
@@ -103,11 +106,18 @@ def _past(cursor: sqlite3.Cursor, room_id: str, event_id: str) -> tuple[History,
     return past, place
 
 
-def _told(cursor: sqlite3.Cursor, answer: Answer) -> StateAt:
+def _told(cursor: sqlite3.Cursor, room_id: str, answer: Answer) -> StateAt:
     if answer.gap is not None:
         return StateAt(False, None, f"gap {answer.gap} lies between", gap(cursor, answer.gap))
     if answer.lazy:
         return StateAt(False, None, "members are loaded lazily, and this one was not")
     if answer.event is None:
         return StateAt(True, None)
-    return StateAt(True, Event(*cursor.execute(EVENT, (answer.event,)).fetchone()))
+    row = cursor.execute(EVENT, (answer.event,)).fetchone()
+    if row is None:
+        raise _lost(room_id)
+    return StateAt(True, Event(*row))
+
+
+def _lost(room_id: str) -> CorruptStoreError:
+    return CorruptStoreError(f"the state of {room_id} names an event that is not in the file; {ADVICE}")
