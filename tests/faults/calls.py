@@ -160,9 +160,12 @@ def _furnish(store: SyncStore) -> None:
 
 
 class Bench:
-    """A folder with a file to begin from, of today's format or of the first, or with none. `errors`: what was told."""
+    """A folder with a file to begin from, of today's format, with a search index, of the first format, or with none.
 
-    def __init__(self, folder: Path, base: Literal["today", "old", "none"] = "today") -> None:
+    `errors`: what was told.
+    """
+
+    def __init__(self, folder: Path, base: Literal["today", "searched", "old", "none"] = "today") -> None:
         folder.mkdir(exist_ok=True)
         self.path = folder / "me.db"
         self.errors: list[StoreError] = []
@@ -170,6 +173,8 @@ class Bench:
         if base != "none":
             with SyncStore.open(self._base, user_id=ME) as store:
                 _furnish(store)
+                if base == "searched":
+                    store.search("hello")
         if base == "old":
             with closing(sqlite3.connect(self._base)) as db:
                 for statement in TO_FORMAT_1:
@@ -202,10 +207,10 @@ class Bench:
             self.fresh()
             with self.open() as store:
                 arm(steps)
-                told = self._told(lambda: call(store))
+                failed = self.told(lambda: call(store))
                 if not disarm():
                     return steps
-                if told:
+                if failed:
                     assert (found := dump(self.path)) == self.before, f"step {steps}: {unlike(self.before, found)}"
                     call(store)
                 assert (found := dump(self.path)) == after, f"step {steps}: {unlike(after, found)}"
@@ -220,17 +225,17 @@ class Bench:
         for steps in itertools.count(0, stride):
             self.fresh()
             arm(steps)
-            told = self._told(lambda: self.open().close())
+            failed = self.told(lambda: self.open().close())
             if not disarm():
                 return steps // stride
             # What is looked at once the file is up to date may fail too.
-            assert dump(self.path) in ((self.before, after) if told else (after,)), f"step {steps}"
+            assert dump(self.path) in ((self.before, after) if failed else (after,)), f"step {steps}"
             with self.open() as store:
                 assert store.check() == []
             assert (found := dump(self.path)) == after, f"step {steps}: {unlike(after, found)}"
         raise AssertionError
 
-    def _told(self, call: Callable[[], object]) -> bool:
+    def told(self, call: Callable[[], object]) -> bool:
         """Whether it failed, as a failure of this file."""
         try:
             call()

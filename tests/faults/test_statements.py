@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any, Literal
 
 import pytest
 
+from syncstore import SyncStore
 from tests.conftest import Counted
 from tests.encrypted import module
+from tests.store.bodies import ROOM
 from tests.store.faults import Watch, watched
 from tests.torture import times
 
@@ -75,6 +78,34 @@ def test_p24_a_failure_in_the_midst_of_a_statement(call: Call, folder: Path, cou
         failures = Bench(folder).cut(call, fault.arm, fault.disarm)
     assert failures
     counted(failures, "failures in the midst of a statement")
+
+
+def _found(store: SyncStore) -> list[tuple[str, str]]:
+    return [(one.room_id, one.event_id) for one in store.search("hello")]
+
+
+@pytest.mark.parametrize(("base", "call"), [("today", _found), ("searched", CALLS["sync"])])
+def test_p38_a_failure_before_any_statement_leaves_the_index_true(
+    base: Literal["today", "searched"], call: Call, watch: Watch, folder: Path, counted: Counted
+) -> None:
+    """The first search makes it; what a sync redacts leaves it in a transaction of its own, later if that fails."""
+    bench, (arm, disarm) = Bench(folder, base), arms(watch)
+    bench.fresh()
+    with bench.open() as store:
+        call(store)
+        said = _found(store)
+    for steps in itertools.count():
+        bench.fresh()
+        with bench.open() as store:
+            arm(steps)
+            failed = bench.told(lambda store=store: call(store))  # type: ignore[misc]
+            if not disarm():
+                break
+            if failed:
+                call(store)
+            assert (_found(store), store.check()) == (said, [])
+    assert steps > 10 and ((ROOM, "$m1") in said) == (base == "today")
+    counted(steps, "failures before a statement with a search index")
 
 
 @pytest.mark.parametrize("base", ["old", "none"])
