@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 
 from syncstore.cli import passphrase, places, show
 from syncstore.cli.options import AsJson, text
-from syncstore.errors import NotFoundError, StoreError
+from syncstore.errors import CorruptStoreError, NotFoundError, StoreError
 from syncstore.model.text import clean
 from syncstore.store import driver
 
@@ -178,6 +178,9 @@ def _told() -> Iterator[None]:
         text_ = "one statement at a time" if "one statement" in str(error) else str(error)
         text_ = "this would do more than read" if code == _REFUSED else text_
         raise StoreError(f"sql: {text_}") from None
+    except UnicodeDecodeError:
+        # SQLite names columns, and tells what is wrong, in the bytes of a damaged schema.
+        raise CorruptStoreError("sql: the file is damaged: its schema holds text that is no UTF-8") from None
 
 
 def _write_csv(titles: list[str], rows: sqlite3.Cursor) -> None:

@@ -20,7 +20,7 @@ from . import bodies
 from .conftest import Run
 
 SECTOR = 512
-TIMES = times(3, 100)
+TIMES = times(5, 100)
 NOWHERE = ("--homeserver", "http://127.0.0.1:9")  # the port where everything is thrown away; nobody listens
 # What each command is given: one that is missing here fails the test.
 WORDS: dict[str, tuple[object, ...]] = {
