@@ -179,9 +179,15 @@ def syncing(seed: int, folder: Path) -> dict[str, int]:
     open_store(path).close()
     works = [_syncer(path, world)] * 2 + [_reader(path, told)] * READERS + [_comer(path, 20)]
     counts = together(*works, ends=2)
-    assert (found := dump(path)) == (end := dump(calm)), unlike(end, found)
+    # Who finds no token, and then rooms of the other's first response, asks with another filter: in vain, but it is kept.
+    found, end = (_without_filters(dump(one)) for one in (path, calm))
+    assert found == end, unlike(end, found)
     assert sum(counts[:2]) == made
     return {"batches that two syncers shared": sum(counts[:2]), "reads beside two syncers": sum(counts[2:-1])}
+
+
+def _without_filters(rows: list[str]) -> list[str]:
+    return [row for row in rows if not row.startswith("server_filter: ")]
 
 
 def filling(seed: int, folder: Path) -> dict[str, int]:

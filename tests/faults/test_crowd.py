@@ -18,7 +18,7 @@ from .crowd import SCENES
 
 @pytest.mark.parametrize("scene", SCENES)
 def test_p24_a_crowd(scene: str, folder: Path, counted: Counted) -> None:
-    for number in range(times(1, 100)):
+    for number in range(times(1, 30)):
         seed, where = random.randrange(1 << 30), folder / str(number)
         where.mkdir()
         command = [sys.executable, "-m", "tests.faults.crowd", scene, str(seed), str(where)]

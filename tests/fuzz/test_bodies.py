@@ -52,7 +52,7 @@ def cut(body: bytes, cuts: list[Cut]) -> bytes:
 
 
 def test_p05_any_change_of_structure_is_survived(world: World) -> None:
-    @effort(times(600, 40_000))
+    @effort(times(600, 25_000))
     @given(st.sampled_from(seeds.sync_bodies()), st.lists(STEPS, min_size=1, max_size=6))
     def one(body: bytes, steps: list[Step]) -> None:
         world.sync(mutated(body, steps))
@@ -62,7 +62,7 @@ def test_p05_any_change_of_structure_is_survived(world: World) -> None:
 
 
 def test_p05_any_change_of_bytes_is_survived(world: World) -> None:
-    @effort(times(400, 30_000))
+    @effort(times(400, 20_000))
     @given(st.sampled_from(seeds.sync_bodies()), st.lists(CUTS, min_size=1, max_size=4))
     def one(body: bytes, cuts: list[Cut]) -> None:
         world.sync(cut(body, cuts))
@@ -110,7 +110,7 @@ def test_p05_any_page_is_survived(world: World, kind: str) -> None:
     body = seeds.page_bodies()["messages" if kind in ("drift", "copies") else kind]
     feed = FEEDS[kind]
 
-    @effort(times(120, 5000))
+    @effort(times(120, 2500))
     @given(st.one_of(st.lists(STEPS, max_size=6), st.lists(CUTS, min_size=1, max_size=3)))
     def one(changes: list[Step] | list[Cut]) -> None:
         steps = [change for change in changes if len(change) == 4]

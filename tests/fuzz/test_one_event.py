@@ -70,7 +70,7 @@ def test_p05_all_other_events_are_stored(world: World) -> None:
             whole[number] = events(world), [_comparable(world, view) for view in ELSEWHERE]
         return whole[number]
 
-    @effort(times(300, 20_000))
+    @effort(times(300, 12_000))
     @given(st.integers(0, len(bodies) - 1), st.integers(0, 999), st.lists(STEPS, min_size=1, max_size=4))
     def one(number: int, which: int, steps: list[Step]) -> None:
         stored, beside = good(number)

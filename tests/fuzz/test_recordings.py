@@ -37,7 +37,7 @@ def test_p05_a_recording_is_replayed_or_refused(tmp_path: Path, counted: Counted
     folder.mkdir()
     seen = {"replayed": 0, "refused": 0}
 
-    @effort(times(120, 5000))
+    @effort(times(120, 2500))
     @given(st.sampled_from(["body", "request"]), st.lists(STEPS, min_size=1, max_size=3))
     def one(which: str, steps: list[Step]) -> None:
         files = {"body": seeds.first(), "request": REQUEST % ME.encode()}

@@ -58,7 +58,7 @@ def test_p05_all_ways_read_the_same(counted: Counted) -> None:
 
         return way
 
-    @effort(times(600, 40_000))
+    @effort(times(600, 20_000))
     @example(ESCAPED, [], [])
     @given(st.sampled_from(seeds.sync_bodies()), st.lists(STEPS, max_size=3), st.lists(CUTS, max_size=1))
     def one(body: bytes, steps: list[Step], cuts: list[Cut]) -> None:
