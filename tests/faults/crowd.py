@@ -179,7 +179,7 @@ def syncing(seed: int, folder: Path) -> dict[str, int]:
     open_store(path).close()
     works = [_syncer(path, world)] * 2 + [_reader(path, told)] * READERS + [_comer(path, 20)]
     counts = together(*works, ends=2)
-    # Who finds no token, and then rooms of the other's first response, asks with another filter: in vain, but it is kept.
+    # Who finds no token and then rooms, for the other was faster, asks with another filter: in vain, but it is kept.
     found, end = (_without_filters(dump(one)) for one in (path, calm))
     assert found == end, unlike(end, found)
     assert sum(counts[:2]) == made
