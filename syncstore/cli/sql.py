@@ -18,6 +18,7 @@ from syncstore.cli.options import AsJson, text
 from syncstore.errors import CorruptStoreError, NotFoundError, StoreError
 from syncstore.model.text import clean
 from syncstore.store import driver
+from syncstore.store.failures import ADVICE
 
 _INTERRUPTED = 9  # SQLITE_INTERRUPT
 _REFUSED = 23  # SQLITE_AUTH
@@ -180,7 +181,7 @@ def _told() -> Iterator[None]:
         raise StoreError(f"sql: {text_}") from None
     except UnicodeDecodeError:
         # SQLite names columns, and tells what is wrong, in the bytes of a damaged schema.
-        raise CorruptStoreError("sql: the file is damaged: its schema holds text that is no UTF-8") from None
+        raise CorruptStoreError(f"sql: the file is damaged: its schema holds text that is no UTF-8; {ADVICE}") from None
 
 
 def _write_csv(titles: list[str], rows: sqlite3.Cursor) -> None:

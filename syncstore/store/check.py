@@ -18,6 +18,7 @@ from syncstore.store.naming import derive
 from syncstore.store.room import RoomRow
 from syncstore.store.salvage import decoded
 from syncstore.store.schema import metadata
+from syncstore.store.state import astray
 
 BROKEN_KEYS = "PRAGMA foreign_key_check"
 INTEGRITY = "PRAGMA integrity_check"
@@ -28,14 +29,8 @@ MEMBERS = """
     JOIN event e ON e.id = s.event WHERE s.room = ? AND s.type = 'm.room.member'
 """
 # They hold an event under its own key, which no foreign key can say.
-ASTRAY = """
-    SELECT s.type, s.state_key FROM room_state s WHERE s.room = ?1 AND NOT EXISTS (SELECT 1 FROM event e
-        WHERE e.id = s.event AND e.room = s.room AND e.type = s.type AND e.state_key = s.state_key)
-"""
-ASTRAY_BEFORE = """
-    SELECT h.type, h.state_key FROM replaced_state h WHERE h.room = ?1 AND NOT EXISTS (SELECT 1 FROM event e
-        WHERE e.id = h.event AND e.room = h.room AND e.type = h.type AND e.state_key = h.state_key)
-"""
+ASTRAY = f"SELECT type, state_key FROM room_state WHERE room = ? AND {astray('room_state')}"
+ASTRAY_BEFORE = f"SELECT type, state_key FROM replaced_state WHERE room = ? AND {astray('replaced_state')}"
 LAST_PLACE = """
     SELECT segment, position FROM event WHERE room = ? AND segment IS NOT NULL
     ORDER BY segment DESC, position DESC LIMIT 1

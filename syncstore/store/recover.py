@@ -24,6 +24,7 @@ from syncstore.store.file import open_file
 from syncstore.store.naming import derive_rooms
 from syncstore.store.salvage import Damaged, Found, read_table, tables_of
 from syncstore.store.schema import SEGMENT_SPACING, metadata
+from syncstore.store.state import astray
 from syncstore.store.unlock import key_of, looks_encrypted
 from syncstore.store.upkeep import ALL_DEVICE_LISTS, FREEZE_COVERAGE
 from syncstore.store.write import ACCOUNT, Write, finish_page
@@ -42,14 +43,8 @@ LAST_PLACES = """
         AND (segment, position) > (coalesce(room.last_segment, -1), room.last_position))
 """
 # A pile and its history hold events under their own type and state_key: rows of other events are damage.
-OTHER_KEYS = """
-    DELETE FROM room_state WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.id = room_state.event
-        AND e.room = room_state.room AND e.type = room_state.type AND e.state_key = room_state.state_key)
-"""
-OTHER_KEYS_BEFORE = """
-    DELETE FROM replaced_state WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.id = replaced_state.event
-        AND e.room = replaced_state.room AND e.type = replaced_state.type AND e.state_key = replaced_state.state_key)
-"""
+OTHER_KEYS = f"DELETE FROM room_state WHERE {astray('room_state')}"
+OTHER_KEYS_BEFORE = f"DELETE FROM replaced_state WHERE {astray('replaced_state')}"
 MEMBERS = """
     SELECT e.content, s.membership, s.room, s.state_key FROM room_state s JOIN event e ON e.id = s.event
     WHERE s.type = 'm.room.member'

@@ -47,6 +47,12 @@ NAMING = {
 _Key = tuple[str, str]
 
 
+def astray(table: str) -> str:
+    """The condition, for SQL, that a row of the pile or of its history holds no event of its own room and key."""
+    return f"""NOT EXISTS (SELECT 1 FROM event e WHERE e.id = {table}.event AND e.room = {table}.room
+        AND e.type = {table}.type AND e.state_key = {table}.state_key)"""
+
+
 class Held(NamedTuple):
     """What a key holds, and since when."""
 
